@@ -1,0 +1,73 @@
+/**
+ * Every limit that both sides know, with its unit in its name, and the relations between limits, asserted at import.
+ * A limit that only one room needs stands in that room's own `limits.ts`.
+ */
+
+const SECOND_MS = 1_000
+const MINUTE_MS = 60 * SECOND_MS
+const HOUR_MS = 60 * MINUTE_MS
+
+export const LIMITS = {
+  // names
+  nameBytesMax: 255,
+  metaBytesMax: 1_024,
+  idempotencyKeyBytesMax: 255,
+
+  // leases
+  ttlMsMin: 100,
+  ttlMsMax: 24 * HOUR_MS,
+  ttlMsDefault: 10 * SECOND_MS,
+  waitMsMax: HOUR_MS,
+  lockDelayMsMax: HOUR_MS,
+  priorityMin: -1_000,
+  priorityMax: 1_000,
+  waitersPerNameMax: 10_000,
+  claimWithinMs: 3 * SECOND_MS,
+  lostWaiterKeptMs: 5 * SECOND_MS,
+  handoverDrainMsMax: HOUR_MS,
+
+  // what became of ended grants
+  endingKeptMs: HOUR_MS,
+  endingsMax: 131_072,
+
+  // idempotency
+  retentionMs: 10 * MINUTE_MS,
+  recordsPerPrincipalMax: 100_000,
+  tokenMax: Number.MAX_SAFE_INTEGER,
+  restoredTokenGap: 2 ** 40,
+
+  // time
+  sweepPerEntryMax: 1_000,
+  holdMs: SECOND_MS,
+  holdEveryMs: 10 * SECOND_MS,
+  beatMs: 250,
+  driftMin: 0.015,
+
+  // the wire
+  frameBytesMax: 1_048_576,
+  frameRequestsMax: 1_024,
+  httpBodyBytesMax: 65_536,
+  msgpackDepthMax: 4,
+  pageMax: 1_000,
+  pageDefault: 100,
+} as const
+
+/** The relations that hold between limits; the test of this file also plants a broken one. Throws RangeError. */
+export function assertLimits(l: { readonly [K in keyof typeof LIMITS]: number }): void {
+  const relations: [boolean, string][] = [
+    [l.ttlMsMin <= l.ttlMsDefault && l.ttlMsDefault <= l.ttlMsMax, 'the default ttl lies within its bounds'],
+    [l.claimWithinMs < l.lostWaiterKeptMs, 'an offer ends before a lost waiter is forgotten'],
+    [l.waitMsMax + l.lostWaiterKeptMs <= l.endingKeptMs + l.retentionMs, 'a wait ends within what is remembered'],
+    [2 * l.metaBytesMax + 4 * l.nameBytesMax < l.httpBodyBytesMax, 'the largest command fits an HTTP body'],
+    [l.httpBodyBytesMax < l.frameBytesMax, 'the largest command fits a frame'],
+    [l.frameRequestsMax <= 65_535, 'the count of a frame is a u16'],
+    [l.holdMs < l.holdEveryMs, 'the horizon moves between holds'],
+    [l.beatMs < l.holdMs, 'a beat comes within a hold'],
+    [l.ttlMsMin * l.driftMin > 1, 'drift takes at least a millisecond off the shortest ttl'],
+    [l.tokenMax > 2 ** 12 * l.restoredTokenGap, 'four thousand restores leave tokens'],
+    [l.pageDefault <= l.pageMax, 'the default page lies within its bound'],
+  ]
+  for (const [holds, claim] of relations) if (!holds) throw new RangeError(`limits disagree: ${claim}`)
+}
+
+assertLimits(LIMITS)

@@ -1,0 +1,56 @@
+/**
+ * Replies as the machine makes them and the session's wire carries them: a code and an array of fields.
+ * `[id, attempt, code, fields]` on the wire. The fields of each kind of reply stand here and nowhere else.
+ * `remainingMs` is always of the stamp of the attempt that is answered, never of an earlier one.
+ */
+import type { ClusterMs, FencingToken, WaiterId } from './brands.js'
+import type { LossReason } from './errors.js'
+
+/** acquire and renew, code OK. ttlMs and remainingMs in milliseconds. `holder` is the grant's. */
+export type GrantedFields = readonly [
+  token: FencingToken,
+  ttlMs: number,
+  remainingMs: number,
+  replayed: boolean,
+  holder: string,
+]
+/** acquire, code OFFERED. */
+export type OfferedFields = readonly [token: FencingToken, claimWithinMs: number, ttlMs: number, replayed: boolean]
+/** acquire, code QUEUED: the final answer follows under the same id. */
+export type QueuedFields = readonly [waiter: WaiterId]
+/** release, code OK. */
+export type ReleasedFields = readonly [replayed: boolean]
+/** transfer, code OK: the offer was made. */
+export type TransferredFields = readonly [replayed: boolean]
+/** revoke, code OK: the grant that was ended. */
+export type RevokedFields = readonly [token: FencingToken, replayed: boolean]
+/** Code LEASE_HELD. During a lock-delay `holder` is the last one and remainingMs lasts until the delay is over. */
+export type HeldFields = readonly [holder: string, remainingMs: number, meta: string | null, replayed: boolean]
+/** Code LEASE_LOST. */
+export type LostFields = readonly [token: FencingToken, reason: LossReason]
+/** Every other error code. `detail` is a sentence for people; retryAfterMs 0 where there is no hint. */
+export type ErrorFields = readonly [detail: string, retryAfterMs: number]
+/** time, code OK. */
+export type TimeFields = readonly [clusterMs: ClusterMs]
+
+/** One lease as readers see it. `state`: offered ones have no owner yet, delayed ones have none any more. */
+export type LeaseView = readonly [
+  name: string,
+  holder: string,
+  token: FencingToken,
+  ttlMs: number,
+  remainingMs: number,
+  state: 'held' | 'offered' | 'delayed',
+  waiters: number,
+  meta: string | null,
+]
+/** get, code OK. */
+export type GetFields = readonly [lease: LeaseView]
+/** list, code OK; next is the last name of the page, or null where the listing ends. */
+export type ListFields = readonly [leases: readonly LeaseView[], next: string | null]
+
+export interface Reply {
+  /** OK, OFFERED, QUEUED, or the wire number of an error. */
+  readonly code: number
+  readonly fields: readonly unknown[]
+}

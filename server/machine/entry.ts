@@ -1,0 +1,53 @@
+/**
+ * What the log hands to the machine, and what comes back. An entry is one batch of commands under one stamp.
+ * `apply` is a function of the state and the entry alone: every member, and every replay, gets the same.
+ */
+import type { AuditEvent, ClusterMs, Command, LogIndex, Reply, Term, WaiterId, WallMs } from '@leasehold/protocol'
+
+export interface Entry {
+  readonly term: Term
+  readonly index: LogIndex
+  /** The leader's stamp. Never less than the previous entry's. */
+  readonly timeMs: ClusterMs
+  /** The leader's wall clock: for people (the audit), for nothing else. */
+  readonly wallMs: WallMs
+  /** The member whose clients these commands come from. */
+  readonly member: string
+  readonly commands: readonly Command[]
+}
+
+export interface Applied {
+  /** One per command, in their order. A command without an answer of its own (internal ones) has a bare OK. */
+  readonly replies: readonly Reply[]
+  /** Final answers to acquires that were QUEUED by this entry or an earlier one. */
+  readonly settled: readonly { readonly waiter: WaiterId; readonly reply: Reply }[]
+  /** In order; seq continues from the last one. */
+  readonly events: readonly AuditEvent[]
+  /** The sweep reached its bound: append a sweep entry at once. */
+  readonly moreDue: boolean
+}
+
+/**
+ * Rows carry storage's mark of what of them is written down; the machine never reads it. A fresh row has 0.
+ * The machine mutates rows in place and reports them through its tables' changes.
+ */
+export interface Saved {
+  /** Storage's checksum of the version on disk; 0 where there is none. */
+  saved: number
+}
+
+/** A table as storage sees it. Keys are unique within the table, at most 1 KiB of UTF-8. */
+export interface StoredTable<Row extends Saved = Saved> {
+  /** Short and stable: it is part of the key on disk. */
+  readonly name: string
+  readonly size: number
+  /** Rows and keys changed since the last take. A row that was removed stands under its key as the removed row itself, with `removed` true. */
+  readonly changeCount: number
+  /** Hands over the changes and forgets them. Order is of no meaning. */
+  takeChanges(): readonly { readonly key: string; readonly row: Row; readonly removed: boolean }[]
+  encode(row: Row): readonly unknown[]
+  /** Puts a stored row back, while loading. Called in key order. Throws on a shape that it does not know. */
+  load(key: string, fields: readonly unknown[], saved: number): void
+  /** All live rows, for digests and snapshots. */
+  rows(): IterableIterator<readonly [string, Row]>
+}

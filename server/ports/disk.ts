@@ -1,0 +1,51 @@
+/**
+ * One member's directory: an ordered key-value volume with atomic synced batches, and small plain files beside it.
+ * Production: LevelDB and node:fs. The simulated world brings one that loses, tears, flips, fills up and hangs.
+ * Every promise may reject; a rejected write leaves the volume in an unknown state, and the process must end.
+ */
+export type Key = Uint8Array
+export type Value = Uint8Array
+
+export interface Disk {
+  /** Opens the volume. `create` makes a new one and refuses an existing one; without it a missing one is refused. */
+  openVolume(options: { create: boolean }): Promise<Volume>
+  /** The file's bytes, or null where there is no such file. */
+  readFile(name: string): Promise<Uint8Array | null>
+  /** Replaces the file as a whole: temporary file, fsync, rename, fsync of the directory. */
+  replaceFile(name: string, bytes: Uint8Array): Promise<void>
+  /** Opens a fixed-size file for writes in place; made (and synced) with `initial` where it is missing and `create` is set. */
+  openSlots(name: string, options: { create: boolean; initial: Uint8Array }): Promise<Slots>
+  /** Names in the directory, the volume's own folder included. */
+  list(): Promise<string[]>
+  /** Gives up the directory (its lock, too). Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** A small file that is written in place. */
+export interface Slots {
+  read(): Promise<Uint8Array>
+  write(offset: number, bytes: Uint8Array, options: { sync: boolean }): Promise<void>
+  close(): Promise<void>
+}
+
+export interface Volume {
+  get(key: Key): Promise<Value | undefined>
+  /** Rows with `from <= key < to` in key order, or in reverse, in chunks of at most `chunkRows`. A consistent view of its start. */
+  scan(range: {
+    from: Key
+    to: Key
+    reverse?: boolean
+    chunkRows?: number
+  }): AsyncIterable<readonly (readonly [Key, Value])[]>
+  /** A batch under construction. Nothing is visible, or durable, before its commit. */
+  batch(): VolumeBatch
+  close(): Promise<void>
+}
+
+export interface VolumeBatch {
+  /** The arrays must not change until the commit is done. */
+  put(key: Key, value: Value): void
+  del(key: Key): void
+  /** Atomic and synced: once it resolves, the batch survives a crash. */
+  commit(): Promise<void>
+}

@@ -1,0 +1,56 @@
+/**
+ * The seam of replica/: what the rooms above see. Commands go in one by one and leave as batches; replies come back in
+ * batches, each flushed once per recipient.
+ */
+import type { AuditSeq, ChainedEvent, ClientCommand, ClusterMs, FencingToken, LeaseView } from '@leasehold/protocol'
+import type { EventPage, EventQuery } from '../storage/index.js'
+import type { LogStatus } from './log.js'
+
+/** Somebody who is owed replies: a session, an HTTP request. */
+export interface Recipient {
+  /** The answer to one command. QUEUED is followed by another one for the same id and attempt. */
+  reply(id: number, attempt: number, code: number, fields: readonly unknown[]): void
+  /** All replies of this batch have been handed over: send them. */
+  flush(): void
+}
+
+export interface MemberStatus extends LogStatus {
+  readonly clusterId: string
+  readonly memberId: string
+  readonly appliedIndex: number
+  readonly clusterMs: ClusterMs
+  readonly leases: number
+  readonly waiters: number
+}
+
+export interface Subscriber {
+  /** Events in order, after they are committed. */
+  events(events: readonly ChainedEvent[]): void
+}
+
+export interface Replica {
+  readonly status: MemberStatus
+  /** Serves; false while starting, draining, or without a leader. */
+  readonly ready: boolean
+  /** Queues a command for the next batch. `deadlineMs` is on the monotonic clock: past it when the batch closes, it is refused (OVERLOADED, nothing executed). */
+  submit(command: ClientCommand, to: Recipient, id: number, attempt: number, deadlineMs: number): void
+  /** The recipient is gone: nothing is sent to it any more, its waiters count as lost (kept a while for the same request). */
+  detach(to: Recipient): void
+  /** Commands accepted and not yet answered (waiting ones excluded). */
+  readonly inFlight: number
+  /** Resolves once a read of the state sees everything acknowledged before the call. */
+  readBarrier(): Promise<void>
+  getLease(name: string): LeaseView | null
+  listLeases(query: { prefix: string; after: string | null; limit: number }): {
+    leases: readonly LeaseView[]
+    next: string | null
+  }
+  readEvents(query: EventQuery): Promise<EventPage>
+  readonly audit: { readonly first: AuditSeq; readonly last: AuditSeq }
+  /** Live events from now on. Returns how to stop. */
+  subscribe(subscriber: Subscriber): () => void
+  /** Holders whose grant was ended by somebody else: told at once. */
+  onRevoked(listener: (principal: string, name: string, token: FencingToken, reason: string) => void): () => void
+  /** Refuses new commands (SHUTTING_DOWN), finishes what it accepted, writes everything down, closes. Safe to call twice. */
+  close(): Promise<void>
+}

@@ -1,0 +1,87 @@
+/**
+ * The seam of storage/: one writer, one synced batch in flight, and everything that opening verified.
+ * Whoever stages something calls flush(); whatever was staged until the flush starts travels in it, atomically.
+ */
+import type { AuditEvent, AuditSeq, ChainedEvent, ClusterMs, LogIndex, Term } from '@leasehold/protocol'
+import type { Entry, StoredTable } from '../machine/index.js'
+
+export interface Identity {
+  readonly clusterId: string
+  readonly memberId: string
+  readonly directoryId: string
+  /** Format of the records in this directory. */
+  readonly format: number
+}
+
+export interface HardState {
+  readonly term: Term
+  readonly votedFor: string | null
+}
+
+/** What opening found and verified. */
+export interface Recovered {
+  readonly identity: Identity
+  readonly hardState: HardState
+  /** The tables given to openStore hold the state as of this index; replay what follows. */
+  readonly checkpointIndex: LogIndex
+  readonly firstIndex: LogIndex
+  readonly lastIndex: LogIndex
+  readonly lastTimeMs: ClusterMs
+}
+
+export interface Store {
+  readonly recovered: Recovered
+  /** Entries in [from, to], verified, in order, in chunks. */
+  entries(from: LogIndex, to: LogIndex): AsyncIterable<readonly Entry[]>
+
+  /** Stages new entries; an index at or below the last one replaces that suffix. */
+  stageEntries(entries: readonly Entry[]): void
+  stageHardState(state: HardState): void
+  /** Chains the events (in order) and stages them as one segment. Returns them with their hashes. */
+  stageEvents(events: readonly AuditEvent[]): readonly ChainedEvent[]
+  /** Takes the changes of all tables, as the state stands after `applied`, and stages them. */
+  stageCheckpoint(applied: LogIndex, timeMs: ClusterMs): void
+  /** Forgets entries below `first`; refused above the last synced checkpoint. */
+  stageTrimLog(first: LogIndex): void
+  stageTrimAudit(through: AuditSeq): void
+  /** True while something is staged that no flush has taken yet. */
+  readonly staged: boolean
+  readonly flushing: boolean
+  /**
+   * Starts writing what is staged as one synced batch, and calls `done` once it is durable. Never while another is in
+   * flight. A failure calls `fatal` (given at opening) and never `done`: the process must end.
+   */
+  flush(done: () => void): void
+
+  /** Events after `after` in order, at most `limit`, of one name, of a prefix, or all. Includes staged ones. Throws AUDIT_CORRUPT. */
+  readEvents(query: EventQuery): Promise<EventPage>
+  /** Bytes of audit kept, and the seqs that it spans (first > last where it is empty). */
+  readonly audit: {
+    readonly first: AuditSeq
+    readonly last: AuditSeq
+    readonly bytes: number
+    readonly oldestMs: ClusterMs
+  }
+  /** Waits for the flush in flight, then gives up the directory. Safe to call twice. */
+  close(): Promise<void>
+}
+
+export interface EventQuery {
+  readonly after: AuditSeq
+  readonly limit: number
+  readonly name?: string
+  readonly prefix?: string
+}
+
+export interface EventPage {
+  readonly events: readonly ChainedEvent[]
+  /** Where the next page starts (pass as `after`), or null at the end of what is there now. A page may be short, even empty, and yet have a next. */
+  readonly next: AuditSeq | null
+}
+
+export interface StoreOptions {
+  readonly tables: readonly StoredTable[]
+  readonly fatal: (error: Error) => void
+  /** Of a new directory; an existing one must agree with memberId. */
+  readonly memberId: string
+}
