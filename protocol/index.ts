@@ -1,5 +1,6 @@
 export * from './bodies.js'
 export * from './brands.js'
+export * from './chained.js'
 export * from './commands.js'
 export * from './duration.js'
 export * from './errors.js'

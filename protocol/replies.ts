@@ -48,6 +48,12 @@ export type LeaseView = readonly [
 export type GetFields = readonly [lease: LeaseView]
 /** list, code OK; next is the last name of the page, or null where the listing ends. */
 export type ListFields = readonly [leases: readonly LeaseView[], next: string | null]
+/** history, code OK. Events as chainedFields has them; next is a cursor, or null at the end of what is there now. */
+export type HistoryFields = readonly [events: readonly (readonly unknown[])[], next: string | null]
+/** watch, code OK: pushes follow under the request's id. The cursor is where it begins: what happened after it is pushed. */
+export type WatchFields = readonly [cursor: string]
+/** unwatch, code OK, also when there was no such watch. */
+export type UnwatchedFields = readonly []
 
 export interface Reply {
   /** OK, OFFERED, QUEUED, or the wire number of an error. */
