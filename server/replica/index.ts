@@ -1,2 +1,7 @@
+export * from './batch.js'
+export * from './clusterclock.js'
+export * from './gathering.js'
+export * from './limits.js'
 export * from './log.js'
 export * from './replica.js'
+export * from './waiting.js'

@@ -1,0 +1,59 @@
+/** Limits and paces that only the replica needs, and the relations between them, asserted at import. */
+import { LIMITS } from '@leasehold/protocol'
+
+const MIB = 1_048_576
+const DAY_MS = 86_400_000
+
+export const REPLICA_LIMITS = {
+  // time
+  tickMs: 30,
+  /** What one gathering of elapsed time may gain; the excess is forgotten. */
+  gainMsMax: 60,
+  electionMsMax: 600,
+  hangMsMax: 30_000,
+
+  // batches
+  batchCommandsMax: 4_096,
+  batchBytesMax: 2 * MIB,
+  /** Gathered batches, the one that grows included. */
+  batchesMax: 16,
+  /** Of the members' own commands (waiters lost, trims) in one entry. */
+  internalPerEntryMax: 1_024,
+  /** A refused command is told to come back between once and twice this. */
+  retryAfterMs: 50,
+
+  // what is written down
+  checkpointMs: 100,
+  /** Rows of up to 1 KiB: this also keeps a checkpoint within 8 MiB. */
+  checkpointRows: 8_192,
+  idleFlushMs: 60,
+  tailEntries: 8_192,
+  tailBytes: 16 * MIB,
+
+  // the audit
+  auditAgeMs: 7 * DAY_MS,
+  auditBytes: 1_024 * MIB,
+  auditTrimEventsMax: 65_536,
+  auditCheckMs: 1_000,
+
+  // the feed
+  subscribersMax: 10_000,
+
+  gaugeMs: 1_000,
+  closeMsMax: 4_000,
+} as const
+
+/** Throws RangeError where limits disagree. */
+export function assertReplicaLimits(l: { readonly [K in keyof typeof REPLICA_LIMITS]: number }): void {
+  const relations: [boolean, string][] = [
+    [l.gainMsMax === 2 * l.tickMs, 'a gain is bounded by two ticks'],
+    [l.idleFlushMs + l.tickMs <= l.checkpointMs, 'idle rows are flushed as soon as busy ones'],
+    [l.tickMs < LIMITS.beatMs, 'ticks are finer than beats'],
+    [l.electionMsMax < l.hangMsMax, 'a hung disk is unready before it is fatal'],
+    [l.batchBytesMax >= 2 * LIMITS.frameBytesMax, 'a frame of commands fits a batch'],
+    [l.batchCommandsMax >= LIMITS.frameRequestsMax, 'the requests of a frame fit a batch'],
+  ]
+  for (const [holds, claim] of relations) if (!holds) throw new RangeError(`replica limits disagree: ${claim}`)
+}
+
+assertReplicaLimits(REPLICA_LIMITS)
