@@ -1,6 +1,7 @@
 /**
  * Bodies of requests: the MessagePack arrays behind the headers, and their check into commands and queries. The same
- * checks serve HTTP (which builds the arrays' fields by name). Every check names its field.
+ * checks serve HTTP (which builds the arrays' fields by name). Every check names its field; an element too many is an
+ * error, never ignored.
  *
  *   acquire    [seq, lowest, knownMs, name, holder, ttlMs, waitMs, priority, lockDelayMs, meta]
  *   renew      [name, token]            release [name, token]            transfer [name, token, to]
@@ -9,8 +10,24 @@
  *   history    [name, prefix, cursor, limit]       (name, prefix and cursor may be null)
  *   watch      [prefix, cursor]  (the request's id names the watch)      unwatch [watchId]
  */
-import type { ClientCommand } from './commands.js'
-import type { Op } from './ops.js'
+import { clusterMs, fencingToken } from './brands.js'
+import {
+  checkCount,
+  checkInteger,
+  checkLimit,
+  checkLockDelayMs,
+  checkMeta,
+  checkPriority,
+  checkToken,
+  checkTtlMs,
+  checkVisible,
+  checkWaitMs,
+} from './checks.js'
+import type { ClientCommand, RequestToken } from './commands.js'
+import { ProtocolError } from './fault.js'
+import { LIMITS } from './limits.js'
+import { checkName, checkPrefix } from './names.js'
+import { OP, type Op } from './ops.js'
 
 /** Who sends it: gives the commands their principal and the scope of their request tokens. */
 export interface Sender {
@@ -37,48 +54,108 @@ export interface WatchQuery {
 
 /** A change's body as a checked command. Throws ProtocolError INVALID_ARGUMENT (TOO_LARGE for meta). */
 export function parseCommand(op: Op, fields: readonly unknown[], sender: Sender): ClientCommand {
-  throw new Error(`not built ${op} ${fields} ${sender}`)
-}
-export function parseGet(fields: readonly unknown[]): string {
-  throw new Error(`not built ${fields}`)
-}
-export function parseList(fields: readonly unknown[]): ListQuery {
-  throw new Error(`not built ${fields}`)
-}
-export function parseHistory(fields: readonly unknown[]): HistoryQuery {
-  throw new Error(`not built ${fields}`)
-}
-export function parseWatch(fields: readonly unknown[]): WatchQuery {
-  throw new Error(`not built ${fields}`)
-}
-export function parseUnwatch(fields: readonly unknown[]): number {
-  throw new Error(`not built ${fields}`)
+  switch (op) {
+    case OP.acquire:
+      checkCount(fields, 10, 'acquire')
+      return {
+        op,
+        principal: sender.principal,
+        name: checkName(fields[3], 'name'),
+        holder: checkName(fields[4], 'holder'),
+        ttlMs: checkTtlMs(fields[5]),
+        waitMs: checkWaitMs(fields[6]),
+        priority: checkPriority(fields[7]),
+        lockDelayMs: checkLockDelayMs(fields[8]),
+        meta: checkMeta(fields[9]),
+        request: parseRequestToken(fields, sender),
+      }
+    case OP.renew:
+    case OP.release:
+      checkCount(fields, 2, op === OP.renew ? 'renew' : 'release')
+      return { op, principal: sender.principal, name: checkName(fields[0], 'name'), token: parseToken(fields[1]) }
+    case OP.transfer:
+      checkCount(fields, 3, 'transfer')
+      return {
+        op,
+        principal: sender.principal,
+        name: checkName(fields[0], 'name'),
+        token: parseToken(fields[1]),
+        to: checkName(fields[2], 'to'),
+      }
+    case OP.revoke:
+      checkCount(fields, 4, 'revoke')
+      return {
+        op,
+        principal: sender.principal,
+        name: checkName(fields[3], 'name'),
+        request: parseRequestToken(fields, sender),
+      }
+    case OP.cancelWait:
+      checkCount(fields, 1, 'cancelWait')
+      return { op, principal: sender.principal, scope: sender.scope, key: parseSeq(fields[0], 'seq') }
+    default:
+      throw new ProtocolError('INVALID_ARGUMENT', `operation ${op} changes nothing`)
+  }
 }
 
-/** Checks of single fields, for HTTP and the library. Each returns the value or throws ProtocolError INVALID_ARGUMENT. */
-export function checkTtlMs(value: unknown, field = 'ttlMs'): number {
-  throw new Error(`not built ${value} ${field}`)
+function parseToken(value: unknown) {
+  return fencingToken(checkToken(value))
 }
-export function checkWaitMs(value: unknown, field = 'waitMs'): number {
-  throw new Error(`not built ${value} ${field}`)
+
+/** Sequence numbers start at 1. */
+function parseSeq(value: unknown, field: string): number {
+  return checkInteger(value, field, 1, Number.MAX_SAFE_INTEGER)
 }
-export function checkLockDelayMs(value: unknown, field = 'lockDelayMs'): number {
-  throw new Error(`not built ${value} ${field}`)
+
+function parseRequestToken(fields: readonly unknown[], sender: Sender): RequestToken {
+  const key = parseSeq(fields[0], 'seq')
+  const lowest = parseSeq(fields[1], 'lowest')
+  // The request itself still waits for its answer, so the lowest that does cannot be above it.
+  if (lowest > key) throw new ProtocolError('INVALID_ARGUMENT', `lowest must be at most seq ${key}, not ${lowest}`)
+  const knownMs = clusterMs(checkInteger(fields[2], 'knownMs', 0, Number.MAX_SAFE_INTEGER))
+  return { scope: sender.scope, key, lowest, knownMs }
 }
-export function checkPriority(value: unknown, field = 'priority'): number {
-  throw new Error(`not built ${value} ${field}`)
+
+/** The name. */
+export function parseGet(fields: readonly unknown[]): string {
+  checkCount(fields, 1, 'get')
+  return checkName(fields[0], 'name')
 }
-export function checkToken(value: unknown, field = 'token'): number {
-  throw new Error(`not built ${value} ${field}`)
+
+export function parseList(fields: readonly unknown[]): ListQuery {
+  checkCount(fields, 3, 'list')
+  return {
+    prefix: checkPrefix(fields[0], 'prefix'),
+    after: fields[1] === null ? null : checkName(fields[1], 'after'),
+    limit: checkLimit(fields[2]),
+  }
 }
-/** TOO_LARGE over 1 KiB of UTF-8. */
-export function checkMeta(value: unknown, field = 'meta'): string | null {
-  throw new Error(`not built ${value} ${field}`)
+
+export function parseHistory(fields: readonly unknown[]): HistoryQuery {
+  checkCount(fields, 4, 'history')
+  const name = fields[0] === null ? null : checkName(fields[0], 'name')
+  const prefix = fields[1] === null ? null : checkPrefix(fields[1], 'prefix')
+  if (name !== null && prefix !== null) throw new ProtocolError('INVALID_ARGUMENT', 'give name or prefix, not both')
+  return { name, prefix, cursor: parseCursor(fields[2]), limit: checkLimit(fields[3]) }
 }
-export function checkLimit(value: unknown, field = 'limit'): number {
-  throw new Error(`not built ${value} ${field}`)
+
+export function parseWatch(fields: readonly unknown[]): WatchQuery {
+  checkCount(fields, 2, 'watch')
+  return { prefix: checkPrefix(fields[0], 'prefix'), cursor: parseCursor(fields[1]) }
 }
-/** 1 to 255 bytes of visible ASCII. */
-export function checkIdempotencyKey(value: unknown, field = 'Idempotency-Key'): string {
-  throw new Error(`not built ${value} ${field}`)
+
+/** Its size and characters alone: what it means is known where the cluster's id is. */
+function parseCursor(value: unknown): string | null {
+  return value === null ? null : checkVisible(value, 'cursor', LIMITS.cursorBytesMax)
+}
+
+/** The watch's id. */
+export function parseUnwatch(fields: readonly unknown[]): number {
+  checkCount(fields, 1, 'unwatch')
+  return checkInteger(fields[0], 'watchId', 0, 0xffff_ffff)
+}
+
+/** `time` asks for nothing. */
+export function parseTime(fields: readonly unknown[]): void {
+  checkCount(fields, 0, 'time')
 }

@@ -2,9 +2,10 @@
  * Chained events as readers get them on the session's wire: the canonical fields of the event, then the links of the
  * chain. Used by replies to history and by pushes of a watch; never by the log or the hash itself.
  */
+
+import { eventFields, eventFromFields } from './audit.js'
 import type { ChainedEvent } from './events.js'
 import { ProtocolError } from './fault.js'
-import { eventFields, eventFromFields } from './records.js'
 
 /** eventFields, then previousHash and hash. */
 export function chainedFields(event: ChainedEvent): readonly unknown[] {

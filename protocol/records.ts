@@ -1,35 +1,189 @@
 /**
  * Commands and events as the log and the audit hold them: MessagePack arrays, op first. What is read back was checked
  * by storage (CRC, chain), yet a shape that this version does not know throws and never guesses.
+ *
+ *   acquire    [1, principal, name, holder, ttlMs, waitMs, priority, lockDelayMs, meta, scope, key, lowest, knownMs]
+ *   renew      [2, principal, name, token]         release [3, principal, name, token]
+ *   transfer   [4, principal, name, token, to]     revoke  [5, principal, name, scope, key, lowest, knownMs]
+ *   cancelWait [6, principal, scope, key]
+ *   beat       [64]              sweep [65]        admitRun [66, member]          waiterLost [67, waiter]
+ *   trimAudit  [68, through]     raiseTokens [69, floor]
+ *
+ * A command without a request token ends before `scope`.
  */
-import type { Command } from './commands.js'
-import type { AuditEvent } from './events.js'
+import { auditSeq, clusterMs, fencingToken, waiterId } from './brands.js'
+import { checkArray, checkCount, checkInteger, checkString } from './checks.js'
+import type { Acquire, Command, RequestToken, Revoke } from './commands.js'
+import { ProtocolError } from './fault.js'
+import { LIMITS } from './limits.js'
+import { INTERNAL_OP, OP } from './ops.js'
+import { pack, unpack } from './pack.js'
+import { describe } from './text.js'
+
+/** A batch, its commands, and no array within. The items are bounded by the bytes that are there. */
+const BATCH_BOUNDS = { depthMax: 2, itemsMax: Number.MAX_SAFE_INTEGER }
 
 /** One batch of commands, one byte string. */
 export function encodeCommands(commands: readonly Command[]): Uint8Array {
-  throw new Error(`not built ${commands}`)
+  const batch = new Array<readonly unknown[]>(commands.length)
+  for (let i = 0; i < commands.length; i++) batch[i] = commandFields(commands[i]!)
+  return pack(batch)
 }
+
+/** Throws ProtocolError for what is no batch of this version. */
 export function decodeCommands(bytes: Uint8Array): Command[] {
-  throw new Error(`not built ${bytes}`)
+  const batch = unpack(bytes, 0, bytes.length, BATCH_BOUNDS)
+  const commands = new Array<Command>(batch.length)
+  for (let i = 0; i < batch.length; i++) commands[i] = commandOfFields(checkArray(batch[i], 'command'))
+  return commands
 }
 
-/** The canonical form of an event: what the audit's hash chain covers, byte for byte, in every language. */
-export function eventFields(event: AuditEvent): readonly unknown[] {
-  throw new Error(`not built ${event}`)
-}
-export function eventFromFields(fields: readonly unknown[]): AuditEvent {
-  throw new Error(`not built ${fields}`)
-}
-/** MessagePack of eventFields. */
-export function eventBytes(event: AuditEvent): Uint8Array {
-  throw new Error(`not built ${event}`)
+function commandFields(c: Command): readonly unknown[] {
+  switch (c.op) {
+    case OP.acquire:
+      return acquireFields(c)
+    case OP.renew:
+    case OP.release:
+      return [c.op, c.principal, c.name, c.token]
+    case OP.transfer:
+      return [c.op, c.principal, c.name, c.token, c.to]
+    case OP.revoke:
+      return revokeFields(c)
+    case OP.cancelWait:
+      return [c.op, c.principal, c.scope, c.key]
+    case INTERNAL_OP.beat:
+    case INTERNAL_OP.sweep:
+      return [c.op]
+    case INTERNAL_OP.admitRun:
+      return [c.op, c.member]
+    case INTERNAL_OP.waiterLost:
+      return [c.op, c.waiter]
+    case INTERNAL_OP.trimAudit:
+      return [c.op, c.through]
+    case INTERNAL_OP.raiseTokens:
+      return [c.op, c.floor]
+  }
 }
 
-/** `clusterId.seq`. */
-export function encodeCursor(clusterId: string, seq: number): string {
-  throw new Error(`not built ${clusterId} ${seq}`)
+function acquireFields(c: Acquire): readonly unknown[] {
+  const r = c.request
+  if (r === null) return [c.op, c.principal, c.name, c.holder, c.ttlMs, c.waitMs, c.priority, c.lockDelayMs, c.meta]
+  return [
+    c.op,
+    c.principal,
+    c.name,
+    c.holder,
+    c.ttlMs,
+    c.waitMs,
+    c.priority,
+    c.lockDelayMs,
+    c.meta,
+    r.scope,
+    r.key,
+    r.lowest,
+    r.knownMs,
+  ]
 }
-/** Throws ProtocolError INVALID_ARGUMENT (no cursor at all) or CURSOR_COMPACTED (of another cluster). */
-export function decodeCursor(cursor: string, clusterId: string): number {
-  throw new Error(`not built ${cursor} ${clusterId}`)
+
+function revokeFields(c: Revoke): readonly unknown[] {
+  const r = c.request
+  if (r === null) return [c.op, c.principal, c.name]
+  return [c.op, c.principal, c.name, r.scope, r.key, r.lowest, r.knownMs]
+}
+
+function commandOfFields(f: readonly unknown[]): Command {
+  const op = f[0]
+  switch (op) {
+    case OP.acquire:
+      return {
+        op,
+        principal: text(f[1], 'principal'),
+        name: text(f[2], 'name'),
+        holder: text(f[3], 'holder'),
+        ttlMs: natural(f[4], 'ttlMs'),
+        waitMs: natural(f[5], 'waitMs'),
+        priority: checkInteger(f[6], 'priority', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
+        lockDelayMs: natural(f[7], 'lockDelayMs'),
+        meta: f[8] === null ? null : text(f[8], 'meta'),
+        request: requestAt(f, 9, 'acquire'),
+      }
+    case OP.renew:
+    case OP.release:
+      checkCount(f, 4, 'renew or release')
+      return { op, principal: text(f[1], 'principal'), name: text(f[2], 'name'), token: tokenOf(f[3]) }
+    case OP.transfer:
+      checkCount(f, 5, 'transfer')
+      return {
+        op,
+        principal: text(f[1], 'principal'),
+        name: text(f[2], 'name'),
+        token: tokenOf(f[3]),
+        to: text(f[4], 'to'),
+      }
+    case OP.revoke:
+      return {
+        op,
+        principal: text(f[1], 'principal'),
+        name: text(f[2], 'name'),
+        request: requestAt(f, 3, 'revoke'),
+      }
+    case OP.cancelWait:
+      checkCount(f, 4, 'cancelWait')
+      return { op, principal: text(f[1], 'principal'), scope: text(f[2], 'scope'), key: keyOf(f[3]) }
+    default:
+      return internalOfFields(f)
+  }
+}
+
+function internalOfFields(f: readonly unknown[]): Command {
+  const op = f[0]
+  switch (op) {
+    case INTERNAL_OP.beat:
+    case INTERNAL_OP.sweep:
+      checkCount(f, 1, 'beat or sweep')
+      return { op }
+    case INTERNAL_OP.admitRun:
+      checkCount(f, 2, 'admitRun')
+      return { op, member: text(f[1], 'member') }
+    case INTERNAL_OP.waiterLost:
+      checkCount(f, 2, 'waiterLost')
+      return { op, waiter: waiterId(natural(f[1], 'waiter')) }
+    case INTERNAL_OP.trimAudit:
+      checkCount(f, 2, 'trimAudit')
+      return { op, through: auditSeq(natural(f[1], 'through')) }
+    case INTERNAL_OP.raiseTokens:
+      checkCount(f, 2, 'raiseTokens')
+      return { op, floor: tokenOf(f[1]) }
+    default:
+      throw new ProtocolError(
+        'INVALID_ARGUMENT',
+        `command has an operation that this version does not know: ${describe(op)}`,
+      )
+  }
+}
+
+/** The request token that begins at `at`, or null where the command ends there. */
+function requestAt(f: readonly unknown[], at: number, what: string): RequestToken | null {
+  if (f.length === at) return null
+  checkCount(f, at + 4, what)
+  return {
+    scope: text(f[at], 'scope'),
+    key: keyOf(f[at + 1]),
+    lowest: natural(f[at + 2], 'lowest'),
+    knownMs: clusterMs(natural(f[at + 3], 'knownMs')),
+  }
+}
+
+// What was accepted once must be read back under any later limit: only types are checked here.
+function text(value: unknown, field: string): string {
+  return checkString(value, field, LIMITS.frameBytesMax)
+}
+function natural(value: unknown, field: string): number {
+  return checkInteger(value, field, 0, Number.MAX_SAFE_INTEGER)
+}
+function tokenOf(value: unknown) {
+  return fencingToken(checkInteger(value, 'token', 1, LIMITS.tokenMax))
+}
+function keyOf(value: unknown): number | string {
+  return typeof value === 'string' ? value : natural(value, 'key')
 }
