@@ -1,0 +1,8 @@
+/** All commands, in the order in which the help lists them. */
+import type { Command } from './command.js'
+import { history } from './history.js'
+import { leaseCommands } from './lease.js'
+import { status } from './status.js'
+import { watch } from './watch.js'
+
+export const commands: readonly Command[] = [...leaseCommands, watch, history, status]

@@ -1,0 +1,58 @@
+/** What strings on the command line, in the environment and in configuration files must look like. Pure. */
+import {
+  checkIdempotencyKey,
+  checkLockDelayMs,
+  checkMeta,
+  checkName,
+  checkPrefix,
+  checkTtlMs,
+  checkWaitMs,
+  durationMs,
+  LIMITS,
+  ProtocolError,
+} from '@leasehold/protocol'
+import { parseAddress } from './address.js'
+
+/** Throws an Error whose message says what is wrong with the text. */
+type Check = (text: string) => unknown
+
+const url: Check = (text) => {
+  const parsed = URL.canParse(text) ? new URL(text) : null
+  if (parsed === null || (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')) {
+    throw new Error(`expects a URL such as http://127.0.0.1:7420, got "${text}"`)
+  }
+}
+
+const token: Check = (text) => {
+  const value = Number(text)
+  if (!/^[0-9]+$/.test(text) || value < 1 || value > LIMITS.tokenMax) {
+    throw new Error(`expects a fencing token (1 to ${LIMITS.tokenMax}), got "${text}"`)
+  }
+}
+
+export const FORMATS = {
+  name: (text) => checkName(text, 'it'),
+  prefix: (text) => checkPrefix(text, 'it'),
+  duration: (text) => durationMs(text, 'it'),
+  ttl: (text) => checkTtlMs(durationMs(text, 'it'), 'it'),
+  wait: (text) => checkWaitMs(durationMs(text, 'it'), 'it'),
+  lockDelay: (text) => checkLockDelayMs(durationMs(text, 'it'), 'it'),
+  meta: (text) => checkMeta(text, 'it'),
+  idempotencyKey: (text) => checkIdempotencyKey(text, 'it'),
+  address: parseAddress,
+  url,
+  token,
+} as const satisfies Record<string, Check>
+
+export type FormatName = keyof typeof FORMATS
+
+/** Null where the text has the format; else what is wrong with it, in words that follow the flag's name. */
+export function fault(format: FormatName, text: string): string | null {
+  try {
+    FORMATS[format](text)
+    return null
+  } catch (error) {
+    const message = (error as Error).message
+    return error instanceof ProtocolError ? `"${text}": ${message}` : message
+  }
+}

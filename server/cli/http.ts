@@ -1,0 +1,182 @@
+/**
+ * A thin wrapper around node:http for the commands: one request, one answer, no retries. Problem documents become one
+ * clear line and an exit code. Not `fetch`: that one gives up on an answer after five minutes, and a wait may last an hour.
+ */
+import { type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { ERRORS, type ErrorCode } from '@leasehold/protocol'
+import { CliError, EXIT } from './command.js'
+import { seconds } from './output.js'
+
+/** An answer may hold a page of events, each under 4 KiB. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024
+
+export interface HttpClientOptions {
+  readonly url: string
+  readonly clientName: string
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+export interface Query {
+  readonly method: 'GET' | 'PUT' | 'POST' | 'DELETE'
+  /** Already percent-encoded. */
+  readonly path: string
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  /** Comes on top of the client's timeout. */
+  readonly waitMs?: number
+  /** Statuses that are answers although they are no success. */
+  readonly expect?: readonly number[]
+}
+
+export interface Answer<Body> {
+  readonly status: number
+  readonly body: Body
+  /** The body as it came. */
+  readonly text: string
+}
+
+interface Problem {
+  readonly code: ErrorCode
+  readonly title?: string
+  readonly detail?: string
+  readonly retryAfterMs?: number
+  readonly holder?: string
+  readonly remainingMs?: number
+  readonly reason?: string
+  readonly token?: number
+}
+
+export class HttpClient {
+  readonly #options: HttpClientOptions
+  constructor(options: HttpClientOptions) {
+    this.#options = options
+  }
+
+  /** Throws CliError for refusals (exit code 1) and when no answer comes (3). */
+  async ask<Body>(query: Query): Promise<Answer<Body>> {
+    const timeoutMs = this.#options.timeoutMs + (query.waitMs ?? 0)
+    const timeout = AbortSignal.timeout(timeoutMs)
+    const signal = AbortSignal.any([this.#options.signal, timeout])
+    try {
+      const response = await this.#send(query, signal)
+      const text = await readAll(response)
+      const status = response.statusCode ?? 0
+      const body = parseBody(text)
+      if ((status >= 200 && status < 300) || query.expect?.includes(status)) return { status, body: body as Body, text }
+      throw refusal(status, body, this.#options.url)
+    } catch (error) {
+      if (error instanceof CliError) throw error
+      throw this.#unavailable(error as Error, timeout.aborted ? timeoutMs : null, query.method !== 'GET')
+    }
+  }
+
+  /** The lines of a stream that ends when the server, or the signal, ends it. Throws CliError. */
+  async *lines(path: string, headers: Readonly<Record<string, string>>): AsyncGenerator<string> {
+    try {
+      const response = await this.#send({ method: 'GET', path, headers }, this.#options.signal)
+      const status = response.statusCode ?? 0
+      if (status !== 200) throw refusal(status, parseBody(await readAll(response)), this.#options.url)
+      let rest = ''
+      for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
+        const lines = (rest + chunk).split('\n')
+        rest = lines.pop() ?? ''
+        if (rest.length > ANSWER_BYTES_MAX) throw new Error('a line of the stream is too long')
+        for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line
+      }
+    } catch (error) {
+      if (error instanceof CliError) throw error
+      if (!this.#options.signal.aborted) throw this.#unavailable(error as Error, null, false)
+    }
+  }
+
+  #send(query: Query, signal: AbortSignal): Promise<IncomingMessage> {
+    const target = new URL(this.#options.url)
+    const body = query.body === undefined ? null : JSON.stringify(query.body)
+    return new Promise((resolve, reject) => {
+      const send = target.protocol === 'https:' ? requestHttps : requestHttp
+      const request = send(
+        {
+          protocol: target.protocol,
+          hostname: target.hostname.replaceAll(/[[\]]/g, ''),
+          port: target.port,
+          path: target.pathname.replace(/\/$/, '') + query.path,
+          method: query.method,
+          agent: false,
+          signal,
+          headers: {
+            accept: 'application/json',
+            'leasehold-client': this.#options.clientName,
+            ...(body !== null && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+            ...query.headers,
+          },
+        },
+        resolve,
+      )
+      request.on('error', reject)
+      request.end(body)
+    })
+  }
+
+  #unavailable(error: Error, timedOutMs: number | null, change: boolean): CliError {
+    const { url, signal } = this.#options
+    const code = (error as { code?: string }).code ?? ''
+    const executed = change ? '; the request may or may not have been executed' : ''
+    if (signal.aborted) return new CliError(EXIT.unavailable, `interrupted${executed}`)
+    if (timedOutMs !== null) {
+      return new CliError(EXIT.unavailable, `no answer from ${url} within ${seconds(timedOutMs)}${executed}`)
+    }
+    if (code === 'ECONNREFUSED') {
+      return new CliError(EXIT.unavailable, `nothing listens at ${url}: start a server with "leasehold serve"`)
+    }
+    if (code === 'ECONNRESET') return new CliError(EXIT.unavailable, `${url} closed the connection${executed}`)
+    return new CliError(EXIT.unavailable, `cannot reach ${url}: ${error.message || code}`)
+  }
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer is over ${ANSWER_BYTES_MAX} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** A problem document as one line. Exit code 3 where the server is not able to answer now, 1 where it said no. */
+function refusal(status: number, body: unknown, url: string): CliError {
+  if (typeof body !== 'object' || body === null || !('code' in body)) {
+    return new CliError(
+      EXIT.unavailable,
+      `${url} answered ${status}, but not as a Leasehold server would`,
+      body ?? undefined,
+    )
+  }
+  const problem = body as Problem
+  const exit = status >= 500 && problem.code !== 'AUDIT_CORRUPT' ? EXIT.unavailable : EXIT.refused
+  return new CliError(exit, sentence(problem), body)
+}
+
+function sentence(problem: Problem): string {
+  const { code } = problem
+  if (code === 'LEASE_HELD' && problem.holder !== undefined) {
+    return `held by ${problem.holder} for another ${seconds(problem.remainingMs ?? 0)} (${code})`
+  }
+  if (code === 'LEASE_LOST')
+    return `the grant with token ${problem.token ?? '?'} has ended: ${problem.reason} (${code})`
+  const row: { title: string; help: string } | undefined = ERRORS[code]
+  const said = problem.detail ?? problem.title ?? row?.title ?? 'refused'
+  const hint = problem.retryAfterMs ? `; try again in ${seconds(problem.retryAfterMs)}` : ''
+  return `${said.replace(/\.$/, '')} (${code})${hint}`
+}
