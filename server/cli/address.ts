@@ -10,10 +10,12 @@ export interface Address {
 /** Throws an Error that says what is expected. */
 export function parseAddress(text: string): Address {
   const match = /^(?:\[([^\]]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})$/.exec(text)
-  const host = match?.[1] ?? match?.[2] ?? ''
+  const [, bracketed, plain = ''] = match ?? []
+  const host = bracketed ?? plain
   const port = Number(match?.[3])
-  const sound = match !== null && port <= 65_535 && (match[1] === undefined || isIPv6(host)) && !/^[0-9.]+$/.test(host)
-  if (!sound && !(match !== null && port <= 65_535 && isIPv4(host))) {
+  const numeric = /^[0-9.]+$/.test(host)
+  const sound = bracketed === undefined ? host !== '' && (!numeric || isIPv4(host)) : isIPv6(bracketed)
+  if (!sound || !(port <= 65_535)) {
     throw new Error(`expects HOST:PORT, such as 127.0.0.1:7420 or [::1]:7420, got "${text}"`)
   }
   return { host, port }

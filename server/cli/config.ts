@@ -68,7 +68,7 @@ function readLine(command: Command, argv: readonly string[], problems: string[])
       } else if (flag.type === 'boolean') {
         if (token.value !== undefined) problems.push(`--${token.name}: takes no value`)
         values[token.name] = true
-      } else if (token.value === undefined || (!token.inlineValue && looksLikeFlag(flag, token.value))) {
+      } else if (token.value === undefined || (!token.inlineValue && looksLikeFlag(token.value))) {
         problems.push(`--${token.name}: needs a value (${flag.value ?? 'VALUE'})`)
       } else values[token.name] = token.value
     }
@@ -79,8 +79,9 @@ function readLine(command: Command, argv: readonly string[], problems: string[])
   return { values, operands, rest }
 }
 
-function looksLikeFlag(flag: Flag, value: string): boolean {
-  return value.startsWith('-') && value.length > 1 && !(flag.type === 'integer' && /^-[0-9]+$/.test(value))
+/** A negative number is a value (mostly a wrong one, and judged as such). */
+function looksLikeFlag(value: string): boolean {
+  return value.startsWith('-') && value.length > 1 && !/^-[0-9.]/.test(value)
 }
 
 function readOperands(command: Command, given: readonly string[], problems: string[]): string[] {

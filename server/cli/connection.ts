@@ -1,7 +1,8 @@
 /** The flags that every command which asks a server shares, and the client made from them. */
 import { hostname, userInfo } from 'node:os'
-import { durationMs, LIMITS } from '@leasehold/protocol'
+import { LIMITS } from '@leasehold/protocol'
 import type { Io } from './command.js'
+import { readDuration } from './formats.js'
 import { HttpClient } from './http.js'
 
 export const DEFAULT_URL = 'http://127.0.0.1:7420'
@@ -42,7 +43,7 @@ export function connect(settings: Connection, io: Io): HttpClient {
   return new HttpClient({
     url: settings.url,
     clientName: settings.client ?? whoami(),
-    timeoutMs: durationMs(settings.timeout, 'timeout'),
+    timeoutMs: readDuration(settings.timeout, 'timeout'),
     signal: io.signal,
   })
 }

@@ -30,13 +30,18 @@ const token: Check = (text) => {
   }
 }
 
+/** Milliseconds of `10s`, `250ms`, or a bare `5000`. Throws ProtocolError. */
+export function readDuration(text: string, field = 'it'): number {
+  return durationMs(/^[0-9]+(\.[0-9]+)?$/.test(text) ? Number(text) : text, field)
+}
+
 export const FORMATS = {
   name: (text) => checkName(text, 'it'),
   prefix: (text) => checkPrefix(text, 'it'),
-  duration: (text) => durationMs(text, 'it'),
-  ttl: (text) => checkTtlMs(durationMs(text, 'it'), 'it'),
-  wait: (text) => checkWaitMs(durationMs(text, 'it'), 'it'),
-  lockDelay: (text) => checkLockDelayMs(durationMs(text, 'it'), 'it'),
+  duration: (text) => readDuration(text),
+  ttl: (text) => checkTtlMs(readDuration(text), 'it'),
+  wait: (text) => checkWaitMs(readDuration(text), 'it'),
+  lockDelay: (text) => checkLockDelayMs(readDuration(text), 'it'),
   meta: (text) => checkMeta(text, 'it'),
   idempotencyKey: (text) => checkIdempotencyKey(text, 'it'),
   address: parseAddress,

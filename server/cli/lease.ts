@@ -1,7 +1,7 @@
 /** `leasehold lease ...`: one request each, over HTTP. (Streams of changes are in watch.ts.) */
-import { durationMs } from '@leasehold/protocol'
 import { type Command, command, EXIT, type Io } from './command.js'
 import { connect, connectionFlags, whoami } from './connection.js'
+import { readDuration } from './formats.js'
 import type { Answer } from './http.js'
 import { pairs, seconds, table } from './output.js'
 
@@ -79,7 +79,7 @@ const acquire = command({
   notes: ['An offer that comes after waiting is claimed at once, by a renewal.'],
   async run({ settings, operands: [name = ''], io }) {
     const http = connect(settings, io)
-    const waitMs = durationMs(settings.wait, 'wait')
+    const waitMs = readDuration(settings.wait, 'wait')
     const answer = await http.ask<GrantBody | OfferBody>({
       method: 'PUT',
       path: leasePath(name),
@@ -87,10 +87,10 @@ const acquire = command({
       headers: settings.key === undefined ? {} : { 'idempotency-key': settings.key },
       body: {
         holder: settings.holder ?? whoami(),
-        ttlMs: durationMs(settings.ttl, 'ttl'),
+        ttlMs: readDuration(settings.ttl, 'ttl'),
         waitMs,
         priority: settings.priority,
-        lockDelayMs: durationMs(settings['lock-delay'], 'lock-delay'),
+        lockDelayMs: readDuration(settings['lock-delay'], 'lock-delay'),
         ...(settings.meta !== undefined && { meta: settings.meta }),
       },
     })

@@ -79,7 +79,10 @@ export class Supervisor {
     if (this.stage === 'killed') return
     const remainingMs = this.#grant.remainingMs()
     const verdict = judge(this.stage, remainingMs, this.#ttlMs)
-    if (verdict === 'kill') return this.#move('killed', 'SIGKILL')
+    if (verdict === 'kill') {
+      this.#move('killed', 'SIGKILL')
+      return
+    }
     if (verdict === 'tell') this.#move('told', 'SIGTERM')
     if (verdict === 'renew') this.#renew()
     this.#timer = setTimeout(this.#look, nextLookMs(this.stage, remainingMs, this.#ttlMs))
