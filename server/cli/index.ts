@@ -2,3 +2,6 @@
 export { command, UsageError } from './command.js'
 export { commands } from './commands.js'
 export { settle } from './config.js'
+export { chainedEvent, type EventBody } from './events.js'
+export { judge, nextLookMs, SHARES, Supervisor } from './supervise.js'
+export { ChainCheck } from './verify.js'
