@@ -30,8 +30,9 @@ export interface ReplicatedLog {
   /** True while an append may be made: this member leads, and none is under way. */
   readonly ready: boolean
   /**
-   * Appends one batch under this stamp (taken now: nothing joins a batch after its stamp). Its outcome comes as
-   * apply (if committed) and then settled.
+   * Appends one batch under this stamp (taken now: nothing joins a batch after its stamp). Its outcome comes as settled
+   * (within which the next append may be made, so that the disk works while this one is applied) and then, if
+   * committed, as apply. Never from within the call itself.
    */
   append(batch: { timeMs: ClusterMs; wallMs: number; commands: readonly Command[] }): LogIndex
   /** Resolves once all that was committed before the call is applied here, and this member was still the leader then. */

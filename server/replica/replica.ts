@@ -8,7 +8,7 @@ import type { LogStatus } from './log.js'
 
 /** Somebody who is owed replies: a session, an HTTP request. */
 export interface Recipient {
-  /** The answer to one command. QUEUED is followed by another one for the same id and attempt. */
+  /** The answer to one command. QUEUED is followed by another one for the same id and attempt. A refusal may come from within submit. */
   reply(id: number, attempt: number, code: number, fields: readonly unknown[]): void
   /** All replies of this batch have been handed over: send them. */
   flush(): void
@@ -24,8 +24,10 @@ export interface MemberStatus extends LogStatus {
 }
 
 export interface Subscriber {
-  /** Events in order, after they are committed. */
+  /** Events in order, after they are committed, in batches. Throw to be dropped (say, because you lag). */
   events(events: readonly ChainedEvent[]): void
+  /** It threw, and gets no more events. */
+  dropped?(error: Error): void
 }
 
 export interface Replica {

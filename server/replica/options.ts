@@ -1,0 +1,19 @@
+/** What a replica is made of: the wiring brings the log, the store and the machine; tests also bring narrower limits. */
+import type { Clock, Telemetry } from '../ports/index.js'
+import type { Store } from '../storage/index.js'
+import type { CheckpointOptions } from './checkpoint.js'
+import type { GatheringOptions } from './gathering.js'
+import type { ReplicatedLog } from './log.js'
+import type { RetentionOptions } from './retention.js'
+import type { StateMachine } from './statemachine.js'
+
+export interface ReplicaOptions extends GatheringOptions, CheckpointOptions, RetentionOptions {
+  readonly log: ReplicatedLog
+  readonly store: Store
+  readonly machine: StateMachine
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+  readonly memberId: string
+  /** Ends the process: a disk that hangs, a machine that throws. Nobody gets an answer afterwards. */
+  readonly fatal: (error: Error) => void
+}

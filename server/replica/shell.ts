@@ -1,0 +1,190 @@
+/**
+ * One member's replica as the rooms above see it: its states from starting to closed, reads, ticks and upkeep around the
+ * pipeline. It must be closable at any moment, twice, and in bounded time.
+ */
+import { type ClientCommand, INTERNAL_OP, type LeaseView } from '@leasehold/protocol'
+import type { Clock, Telemetry } from '../ports/index.js'
+import type { EventPage, EventQuery, Store } from '../storage/index.js'
+import type { RevokedListener } from './feed.js'
+import { REPLICA_LIMITS } from './limits.js'
+import type { ReplicatedLog } from './log.js'
+import type { ReplicaOptions } from './options.js'
+import { Pipeline } from './pipeline.js'
+import type { MemberStatus, Recipient, Replica, Subscriber } from './replica.js'
+import { Retention } from './retention.js'
+import type { LeasePage, StateMachine } from './statemachine.js'
+import { Watchdog } from './watchdog.js'
+
+type State = 'starting' | 'serving' | 'draining' | 'closed' | 'dead'
+
+export class Shell implements Replica {
+  readonly #log: ReplicatedLog
+  readonly #store: Store
+  readonly #machine: StateMachine
+  readonly #clock: Clock
+  readonly #telemetry: Telemetry
+  readonly #memberId: string
+  readonly #fatal: (error: Error) => void
+  readonly #pipeline: Pipeline
+  readonly #retention: Retention
+  readonly #watchdog: Watchdog
+  readonly #stopTicks: () => void
+  #state: State = 'starting'
+  #gaugedMs = Number.NEGATIVE_INFINITY
+  #auditCheckedMs: number
+  #admitted: () => void = () => {}
+  #closed: Promise<void> | null = null
+
+  constructor(options: ReplicaOptions) {
+    this.#log = options.log
+    this.#store = options.store
+    this.#machine = options.machine
+    this.#clock = options.clock
+    this.#telemetry = options.telemetry
+    this.#memberId = options.memberId
+    this.#fatal = options.fatal
+    const nowMs = options.clock.monotonicMs()
+    this.#auditCheckedMs = nowMs
+    this.#retention = new Retention(options.store, options)
+    this.#watchdog = new Watchdog(nowMs, (error) => this.#die(error))
+    this.#pipeline = new Pipeline(options, {
+      admitted: () => this.#admitted(),
+      flushed: () => this.#watchdog.progress(),
+      fatal: (error) => this.#die(error),
+    })
+    this.#stopTicks = options.clock.every(REPLICA_LIMITS.tickMs, () => this.#tick())
+  }
+
+  /** Replays the log, leads, and resolves once this run has been admitted. */
+  async start(): Promise<void> {
+    const admitted = new Promise<void>((resolve) => (this.#admitted = resolve))
+    try {
+      await this.#log.start(this.#pipeline)
+      await admitted
+      this.#state = 'serving'
+    } catch (error) {
+      this.#stopTicks()
+      throw error
+    }
+  }
+
+  get status(): MemberStatus {
+    return {
+      ...this.#log.status,
+      clusterId: this.#store.recovered.identity.clusterId,
+      memberId: this.#memberId,
+      appliedIndex: this.#pipeline.appliedIndex,
+      clusterMs: this.#machine.timeMs,
+      leases: this.#machine.leaseCount,
+      waiters: this.#machine.waiterCount,
+    }
+  }
+
+  get ready(): boolean {
+    return this.#state === 'serving' && !this.#watchdog.slow
+  }
+
+  get inFlight(): number {
+    return this.#pipeline.inFlight
+  }
+
+  submit(command: ClientCommand, to: Recipient, id: number, attempt: number, deadlineMs: number): void {
+    if (this.#state === 'serving') this.#pipeline.submit(command, to, id, attempt, deadlineMs)
+    else this.#pipeline.refuse(to, id, attempt, this.#state === 'starting' ? 'NO_QUORUM' : 'SHUTTING_DOWN')
+  }
+
+  detach(to: Recipient): void {
+    this.#pipeline.detach(to)
+  }
+
+  readBarrier(): Promise<void> {
+    return this.#log.readBarrier()
+  }
+  getLease(name: string): LeaseView | null {
+    return this.#machine.lease(name)
+  }
+  listLeases(query: { prefix: string; after: string | null; limit: number }): LeasePage {
+    return this.#machine.list(query)
+  }
+  readEvents(query: EventQuery): Promise<EventPage> {
+    return this.#store.readEvents(query)
+  }
+  get audit() {
+    return this.#store.audit
+  }
+  subscribe(subscriber: Subscriber): () => void {
+    return this.#pipeline.feed.subscribe(subscriber)
+  }
+  onRevoked(listener: RevokedListener): () => void {
+    return this.#pipeline.feed.onRevoked(listener)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#shutDown()
+    return this.#closed
+  }
+
+  #tick(): void {
+    const nowMs = this.#clock.monotonicMs()
+    this.#watchdog.tick(nowMs, this.#store.flushing)
+    if (this.#state === 'dead') return
+    this.#pipeline.tick(nowMs)
+    if (this.#state !== 'serving') return
+    if (nowMs - this.#auditCheckedMs >= REPLICA_LIMITS.auditCheckMs) this.#checkAudit(nowMs)
+    if (nowMs - this.#gaugedMs >= REPLICA_LIMITS.gaugeMs) this.#gauge(nowMs)
+  }
+
+  #checkAudit(nowMs: number): void {
+    this.#auditCheckedMs = nowMs
+    this.#retention.due(this.#machine.timeMs).then(
+      (through) => {
+        if (through === null || this.#state !== 'serving') return
+        this.#pipeline.want({ op: INTERNAL_OP.trimAudit, through })
+      },
+      (error) => this.#telemetry.log('error', 'audit not trimmed', { reason: String(error) }),
+    )
+  }
+
+  #gauge(nowMs: number): void {
+    this.#gaugedMs = nowMs
+    this.#telemetry.gauge('leases', this.#machine.leaseCount)
+    this.#telemetry.gauge('waiters', this.#machine.waiterCount)
+    this.#telemetry.gauge('apply_lag', this.#log.status.commitIndex - this.#pipeline.appliedIndex)
+  }
+
+  /** The process is about to end: nobody may get an answer that is not durable. */
+  #die(error: Error): void {
+    if (this.#state === 'dead') return
+    this.#state = 'dead'
+    this.#stopTicks()
+    this.#pipeline.stop()
+    this.#fatal(error)
+  }
+
+  async #shutDown(): Promise<void> {
+    if (this.#state !== 'dead') this.#state = 'draining'
+    let disarm = () => {}
+    const late = new Promise<never>((_, reject) => {
+      disarm = this.#clock.after(REPLICA_LIMITS.closeMsMax, () =>
+        reject(new Error(`not closed within ${REPLICA_LIMITS.closeMsMax} ms: a flush is still under way`)),
+      )
+    })
+    try {
+      await Promise.race([this.#pipeline.drain(), late])
+      this.#stopTicks()
+      await Promise.race([this.#log.close().then(() => this.#store.close()), late])
+      if (this.#state === 'draining') this.#state = 'closed'
+    } finally {
+      disarm()
+      this.#stopTicks()
+      this.#pipeline.feed.close()
+    }
+  }
+}
+
+/** Resolves once the replica serves. Rejects where the log cannot be replayed. */
+export async function createReplica(options: ReplicaOptions): Promise<Replica> {
+  const shell = new Shell(options)
+  await shell.start()
+  return shell
+}

@@ -1,0 +1,20 @@
+/** What the replica needs of the machine: the log's only consumer, and the state that readers see. */
+import type { ClusterMs, LeaseView } from '@leasehold/protocol'
+import type { Applied, Entry, StoredTable } from '../machine/index.js'
+
+export interface LeasePage {
+  readonly leases: readonly LeaseView[]
+  readonly next: string | null
+}
+
+export interface StateMachine {
+  apply(entry: Entry): Applied
+  readonly tables: readonly Pick<StoredTable, 'changeCount'>[]
+  readonly timeMs: ClusterMs
+  /** Something ends by itself: time must move on. */
+  readonly timed: boolean
+  readonly leaseCount: number
+  readonly waiterCount: number
+  lease(name: string): LeaseView | null
+  list(query: { prefix: string; after: string | null; limit: number }): LeasePage
+}
