@@ -270,13 +270,13 @@ export class Pipeline implements LogFollower {
 
   #answer(batch: Batch, replies: readonly Reply[]): void {
     const { recipients, ids, attempts, count } = batch
-    this.#inFlight -= count
     for (let i = 0; i < count; i++) {
       const to = recipients[i]!
       const reply = replies[i]!
       this.#answers.give(to, ids[i]!, attempts[i]!, reply.code, reply.fields)
       if (reply.code === QUEUED) this.#attach(reply.fields[0] as WaiterId, to, ids[i]!, attempts[i]!)
     }
+    this.#inFlight -= count
     this.#answers.answered(batch.number)
   }
 

@@ -1,0 +1,229 @@
+/**
+ * A store whose flushes end when the test says so, and a machine that answers as told: what the pipeline does between
+ * them is then plain to see. The real ones are used wherever their behaviour matters.
+ */
+import {
+  type AuditEvent,
+  auditSeq,
+  type ChainedEvent,
+  type ClientCommand,
+  type Command,
+  clusterMs,
+  fencingToken,
+  INTERNAL_OP,
+  logIndex,
+  OK,
+  OP,
+  QUEUED,
+  type Reply,
+  term,
+  waiterId,
+} from '@leasehold/protocol'
+import type { Applied, Entry } from '@leasehold/server/machine'
+import { silent, type Telemetry } from '@leasehold/server/ports'
+import {
+  createReplica,
+  type Recipient,
+  type Replica,
+  type ReplicaOptions,
+  SingleLog,
+  type StateMachine,
+} from '@leasehold/server/replica'
+import type { Store } from '@leasehold/server/storage'
+import { VirtualClock } from '../support/virtualclock.js'
+
+export class FakeStore implements Store {
+  readonly recovered = {
+    identity: { clusterId: 'c', memberId: 'm', directoryId: 'd', format: 1 },
+    hardState: { term: term(0), votedFor: null },
+    checkpointIndex: logIndex(0),
+    firstIndex: logIndex(1),
+    lastIndex: logIndex(0),
+    lastTimeMs: clusterMs(0),
+  }
+  readonly entriesSeen: Entry[] = []
+  readonly checkpoints: number[] = []
+  readonly trims: number[] = []
+  readonly auditTrims: number[] = []
+  readonly log: string[]
+  /** Flushes end by themselves, a turn later, unless held. */
+  held = false
+  staged = false
+  audit = { first: auditSeq(1), last: auditSeq(0), bytes: 0, oldestMs: clusterMs(0) }
+  closed = 0
+  #done: (() => void) | null = null
+
+  constructor(log: string[] = []) {
+    this.log = log
+  }
+  async *entries(): AsyncIterable<readonly Entry[]> {}
+  stageEntries(entries: readonly Entry[]): void {
+    this.staged = true
+    this.entriesSeen.push(...entries)
+  }
+  stageHardState(): void {
+    this.staged = true
+  }
+  stageEvents(events: readonly AuditEvent[]): readonly ChainedEvent[] {
+    this.staged = true
+    this.audit = { ...this.audit, last: events.at(-1)!.seq }
+    return events.map((event) => ({ ...event, previousHash: '', hash: `${event.seq}` }))
+  }
+  stageCheckpoint(applied: number): void {
+    this.staged = true
+    this.checkpoints.push(applied)
+  }
+  stageTrimLog(first: number): void {
+    this.staged = true
+    this.trims.push(first)
+  }
+  stageTrimAudit(through: number): void {
+    this.staged = true
+    this.auditTrims.push(through)
+  }
+  get flushing(): boolean {
+    return this.#done !== null
+  }
+  flush(done: () => void): void {
+    if (this.#done !== null) throw new Error('one flush at a time')
+    this.staged = false
+    this.log.push('flush')
+    this.#done = done
+    if (!this.held) setImmediate(() => this.release())
+  }
+  /** The flush under way becomes durable now. */
+  release(): void {
+    const done = this.#done
+    this.#done = null
+    this.log.push('durable')
+    done?.()
+  }
+  async readEvents() {
+    return { events: [], next: null }
+  }
+  async close(): Promise<void> {
+    this.closed++
+  }
+}
+
+const ok: Reply = { code: OK, fields: [] }
+
+export class FakeMachine implements StateMachine {
+  readonly tables = [{ changeCount: 0 }]
+  timeMs = clusterMs(0)
+  timed = false
+  leaseCount = 0
+  waiterCount = 0
+  readonly log: string[]
+  readonly applied: Entry[] = []
+  readonly lost: number[] = []
+  /** What the next apply brings besides its replies. */
+  next: { settled?: Applied['settled']; events?: readonly AuditEvent[]; moreDue?: boolean; throws?: Error } = {}
+  #waiters = new Map<string, number>()
+
+  constructor(log: string[] = []) {
+    this.log = log
+  }
+  apply(entry: Entry): Applied {
+    const { settled = [], events = [], moreDue = false, throws } = this.next
+    this.next = {}
+    if (throws !== undefined) throw throws
+    this.log.push(`apply ${entry.index}`)
+    this.applied.push(entry)
+    this.timeMs = entry.timeMs
+    return { replies: entry.commands.map((command) => this.#reply(command)), settled, events, moreDue }
+  }
+  lease() {
+    return null
+  }
+  list() {
+    return { leases: [], next: null }
+  }
+  /** A waiting acquire is queued; the same holder and name again is the same waiter. */
+  #reply(command: Command): Reply {
+    if (command.op === INTERNAL_OP.waiterLost) this.lost.push(command.waiter)
+    if (command.op !== OP.acquire || command.waitMs === 0) return ok
+    const key = `${command.name} ${command.holder}`
+    const waiter = this.#waiters.get(key) ?? this.#waiters.size + 1
+    this.#waiters.set(key, waiter)
+    return { code: QUEUED, fields: [waiterId(waiter)] }
+  }
+}
+
+/** A recipient that writes down what it gets. */
+export class Recorder implements Recipient {
+  readonly replies: { id: number; attempt: number; code: number; fields: readonly unknown[] }[] = []
+  flushes = 0
+  readonly #name: string
+  readonly #log: string[]
+  constructor(log: string[] = [], name = 'r') {
+    this.#log = log
+    this.#name = name
+  }
+  reply(id: number, attempt: number, code: number, fields: readonly unknown[]): void {
+    this.replies.push({ id, attempt, code, fields })
+    this.#log.push(`${this.#name} reply ${id}`)
+  }
+  flush(): void {
+    this.flushes++
+    this.#log.push(`${this.#name} flush`)
+  }
+  get ids(): number[] {
+    return this.replies.map((reply) => reply.id)
+  }
+  get codes(): number[] {
+    return this.replies.map((reply) => reply.code)
+  }
+}
+
+export const renewal = (name = 'a'): ClientCommand => ({
+  op: OP.renew,
+  principal: 'p',
+  name,
+  token: fencingToken(1),
+})
+
+export const waitingFor = (name: string, holder = 'h'): ClientCommand => ({
+  op: OP.acquire,
+  principal: 'p',
+  name,
+  holder,
+  ttlMs: 1_000,
+  waitMs: 5_000,
+  priority: 0,
+  lockDelayMs: 0,
+  meta: null,
+  request: null,
+})
+
+export interface FakeWorld {
+  readonly clock: VirtualClock
+  readonly store: FakeStore
+  readonly machine: FakeMachine
+  readonly replica: Replica
+  readonly log: string[]
+  readonly fatals: Error[]
+}
+
+/** A replica over the fakes, serving. */
+export async function fakeWorld(options: Partial<ReplicaOptions> = {}, telemetry: Telemetry = silent) {
+  const log: string[] = []
+  const fatals: Error[] = []
+  const clock = new VirtualClock()
+  const store = new FakeStore(log)
+  const machine = new FakeMachine(log)
+  const singleLog = new SingleLog({ store, clock, telemetry, memberId: 'm' })
+  const replica = await createReplica({
+    log: singleLog,
+    store,
+    machine,
+    clock,
+    telemetry,
+    memberId: 'm',
+    fatal: (error) => fatals.push(error),
+    ...options,
+  })
+  await clock.settle()
+  log.length = 0
+  return { clock, store, machine, replica, log, fatals } satisfies FakeWorld
+}
