@@ -1,1 +1,5 @@
+export { directoryState, formDirectory, type NewIdentity } from './forming.js'
+export { type DiskHook, type DiskStep, MemoryDisk } from './memorydisk.js'
+export { openStore } from './recovery.js'
+export { type RefusalCode, StorageRefusal } from './refusal.js'
 export * from './store.js'

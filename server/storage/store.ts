@@ -62,6 +62,8 @@ export interface Store {
     readonly bytes: number
     readonly oldestMs: ClusterMs
   }
+  /** Through which event the audit has to be trimmed to keep within these bounds (in whole blocks); 0: it need not be. */
+  auditExcess(bounds: { readonly bytesMax: number; readonly keepFromMs: number }): AuditSeq
   /** Waits for the flush in flight, then gives up the directory. Safe to call twice. */
   close(): Promise<void>
 }

@@ -1,0 +1,262 @@
+/**
+ * The growing end of the audit: chains events, gathers them into segments and these into blocks, and remembers what is not
+ * durable yet. Events that a replay brings forth again are only compared with what is stored: the chain must meet.
+ */
+import { type AuditEvent, type AuditSeq, auditSeq, type ChainedEvent, clusterMs, eventBytes } from '@leasehold/protocol'
+import type { VolumeBatch } from '../ports/index.js'
+import { Writer } from './bytes.js'
+import { Chain, hexOf } from './chain.js'
+import { KIND, seqKey } from './keys.js'
+import type { Marker } from './marker.js'
+import { Damage } from './refusal.js'
+import { ROW_HEAD_BYTES, sealRow } from './rows.js'
+import {
+  BLOCK_EVENTS,
+  BLOCK_SEGMENTS,
+  type Block,
+  nameHash,
+  SEGMENT_BYTES_MAX,
+  SEGMENT_EVENTS_MAX,
+  type SegmentMention,
+  writeBlock,
+  writeSegment,
+} from './segments.js'
+
+/** What memory keeps of a closed block. */
+export interface BlockSummary {
+  readonly first: number
+  readonly last: number
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly bytes: number
+  /** Its row fails its checks: its segments are read instead. */
+  readonly damaged: boolean
+}
+
+export class AuditTail {
+  readonly #live: number
+  readonly #chain: Chain
+  /** While a replay catches up: where it has to meet what is stored. */
+  #meeting: { readonly seq: number; readonly hash: string } | null
+  #first: number
+  /** Of the chain. Behind `#stored` during a replay. */
+  #last: number
+  /** Last event that was staged, ever. */
+  #stored: number
+  #durable: number
+  #closedBytes = 0
+  /** Closed blocks, in order. */
+  readonly blocks: BlockSummary[] = []
+  /** Closed blocks whose rows may not be durable yet. */
+  #closing: Block[] = []
+  #open: SegmentMention[] = []
+  #openBytes = 0
+  #openMs = { first: 0, last: 0 }
+  /** Sealed or not, but not durable. */
+  #pending: ChainedEvent[] = []
+  #unsealed: ChainedEvent[] = []
+  readonly #body = new Writer(65_536)
+  /** Events of the batch in flight, at the head of `#pending`. */
+  #inFlight = 0
+
+  constructor(live: number, marker: Marker) {
+    const { checkpoint, audit } = marker
+    this.#live = live
+    const behind = checkpoint.auditSeq < audit.last
+    this.#chain = new Chain(hexOf(behind ? checkpoint.auditHash : audit.lastHash))
+    this.#meeting = behind ? { seq: audit.last, hash: hexOf(audit.lastHash) } : null
+    this.#first = audit.first
+    this.#last = behind ? checkpoint.auditSeq : audit.last
+    this.#stored = audit.last
+    this.#durable = audit.last
+  }
+
+  get first(): AuditSeq {
+    return auditSeq(this.#first)
+  }
+  get last(): AuditSeq {
+    return auditSeq(this.#stored)
+  }
+  /** Up to here the volume holds it. */
+  get durable(): number {
+    return this.#durable
+  }
+  get bytes(): number {
+    return this.#closedBytes + this.#openBytes + this.#body.length
+  }
+  get oldestMs(): number {
+    const oldest = this.blocks.find((block) => block.last >= this.#first)
+    return oldest?.firstMs ?? this.#openMs.first
+  }
+  get staged(): boolean {
+    return this.#unsealed.length > 0
+  }
+  /** Events that are not durable yet, in order. A copy. */
+  pending(): readonly ChainedEvent[] {
+    return this.#pending.slice()
+  }
+  /** Where the chain stands now, for a checkpoint. */
+  get chainEnd(): { readonly seq: number; readonly hash: Uint8Array } {
+    return { seq: this.#last, hash: Buffer.from(this.#chain.head, 'hex') }
+  }
+
+  /** Opening found this closed block. */
+  foundBlock(block: BlockSummary): void {
+    this.blocks.push(block)
+    this.#closedBytes += block.bytes
+  }
+
+  /** Opening found this segment of the open block. */
+  foundOpen(segment: SegmentMention, firstMs: number, lastMs: number): void {
+    this.#openMs = { first: this.#open.length === 0 ? firstMs : this.#openMs.first, last: lastMs }
+    this.#open.push(segment)
+    this.#openBytes += segment.bytes
+  }
+
+  /** Chains the events. Throws RangeError where their numbers do not continue, Damage where a replay diverges. */
+  stage(events: readonly AuditEvent[]): ChainedEvent[] {
+    const chained: ChainedEvent[] = []
+    for (const event of events) {
+      if (event.seq !== this.#last + 1) throw new RangeError(`event ${event.seq} does not follow ${this.#last}`)
+      const canonical = eventBytes(event)
+      const previousHash = this.#chain.head
+      const linked = { ...event, previousHash, hash: this.#chain.add(canonical) }
+      this.#last += 1
+      chained.push(linked)
+      if (this.#meeting !== null) this.#meet(this.#meeting)
+      else this.#gather(linked, canonical)
+    }
+    return chained
+  }
+
+  #meet(meeting: { readonly seq: number; readonly hash: string }): void {
+    if (this.#last < meeting.seq) return
+    if (this.#chain.head !== meeting.hash) {
+      throw new Damage(`Replaying the log brings forth another audit than the stored one, at or before ${meeting.seq}.`)
+    }
+    this.#meeting = null
+  }
+
+  #gather(event: ChainedEvent, canonical: Uint8Array): void {
+    this.#body.u32(canonical.length)
+    this.#body.bytes(canonical)
+    this.#unsealed.push(event)
+    this.#pending.push(event)
+    this.#stored = event.seq
+  }
+
+  /** True once the events gathered fill a segment. */
+  get full(): boolean {
+    return this.#unsealed.length >= SEGMENT_EVENTS_MAX || this.#body.length >= SEGMENT_BYTES_MAX
+  }
+
+  /** Puts the events gathered so far into the batch, as one segment. */
+  seal(batch: VolumeBatch, writer: Writer): void {
+    const events = this.#unsealed
+    if (events.length === 0) return
+    const [first, last] = [events[0]!, events[events.length - 1]!]
+    const from = writer.length
+    writer.u32(0)
+    const head = {
+      count: events.length,
+      first: first.seq,
+      last: last.seq,
+      firstMs: first.clusterMs,
+      lastMs: last.clusterMs,
+      previous: first.previousHash,
+      hash: last.hash,
+    }
+    writeSegment(writer, head, this.#body.view(0))
+    const key = seqKey(this.#live, KIND.segment, first.seq)
+    const value = writer.view(from)
+    sealRow(key, value)
+    batch.put(key, value)
+    const names = [...new Set(events.map((event) => nameHash(event.name)))]
+    this.foundOpen({ first: first.seq, last: last.seq, bytes: value.length, names }, first.clusterMs, last.clusterMs)
+    this.#unsealed = []
+    this.#body.clear()
+    if (last.seq - this.#open[0]!.first + 1 >= BLOCK_EVENTS || this.#open.length >= BLOCK_SEGMENTS) {
+      this.#closeBlock(batch, writer)
+    }
+  }
+
+  #closeBlock(batch: VolumeBatch, writer: Writer): void {
+    const segments = this.#open
+    const first = segments[0]!.first
+    const { first: firstMs, last: lastMs } = this.#openMs
+    const block = { first, last: segments[segments.length - 1]!.last, firstMs, lastMs, segments }
+    const from = writer.length
+    writer.reserve(ROW_HEAD_BYTES)
+    writer.u32(0)
+    writeBlock(writer, block)
+    const key = seqKey(this.#live, KIND.block, first)
+    const value = writer.view(from)
+    sealRow(key, value)
+    batch.put(key, value)
+    this.blocks.push({ first, last: block.last, firstMs, lastMs, bytes: this.#openBytes, damaged: false })
+    this.#closing.push(block)
+    this.#closedBytes += this.#openBytes
+    this.#open = []
+    this.#openBytes = 0
+  }
+
+  /** Writes its part of the marker. Everything gathered must have been sealed. */
+  mark(marker: Marker['audit']): void {
+    marker.first = this.#first
+    marker.last = this.#stored
+    if (this.#meeting === null) marker.lastHash = Buffer.from(this.#chain.head, 'hex')
+    marker.openFirst = this.#open[0]?.first ?? this.#stored + 1
+  }
+
+  /** A batch with all that was sealed so far starts. */
+  flushing(): void {
+    this.#inFlight = this.#pending.length
+  }
+
+  /** It is durable. */
+  flushed(): void {
+    if (this.#inFlight > 0) {
+      this.#durable = this.#pending[this.#inFlight - 1]!.seq
+      this.#pending = this.#pending.slice(this.#inFlight)
+      this.#inFlight = 0
+    }
+    this.#closing = this.#closing.filter((block) => block.last > this.#durable)
+  }
+
+  /** Segments of the open block, and of blocks whose rows are not durable yet. */
+  inMemory(first: number): readonly SegmentMention[] | null {
+    if (this.#open[0]?.first === first) return this.#open.slice()
+    return this.#closing.find((block) => block.first === first)?.segments ?? null
+  }
+
+  get openFirst(): number {
+    return this.#open[0]?.first ?? this.#stored + 1 - this.#unsealed.length
+  }
+
+  /** Readers see nothing up to and including `through` any more. */
+  trim(through: number): void {
+    if (through > this.#stored) throw new RangeError(`event ${through} is not there yet`)
+    this.#first = Math.max(this.#first, through + 1)
+  }
+
+  /** Takes the first block off the list once it lies wholly below what readers see. */
+  takeForgotten(): BlockSummary | null {
+    const block = this.blocks[0]
+    if (block === undefined || block.last >= this.#first || block.last > this.#durable) return null
+    this.blocks.shift()
+    this.#closedBytes -= block.bytes
+    return block
+  }
+
+  /** Up to which event the audit has to be trimmed to keep these bounds; 0 where it need not be. */
+  excess(bounds: { bytesMax: number; keepFromMs: number }): AuditSeq {
+    let through = 0
+    let bytes = this.bytes
+    for (const block of this.blocks) {
+      if (bytes <= bounds.bytesMax && block.lastMs >= clusterMs(bounds.keepFromMs)) break
+      bytes -= block.bytes
+      if (block.last >= this.#first) through = block.last
+    }
+    return auditSeq(through)
+  }
+}

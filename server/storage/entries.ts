@@ -1,0 +1,66 @@
+/**
+ * The record of a log entry. Each one holds the hash of its predecessor, so that a lost, stale or exchanged entry in the
+ * middle is noticed, and the marker holds the hash of the last one, so that a lost end is noticed, too.
+ *
+ *   u8 version, u64 index, u64 term, u64 timeMs, u64 wallMs, text member, 32 bytes previous hash, u32 bytes, commands
+ *   hash = SHA-256 of all of it
+ */
+import { clusterMs, decodeCommands, encodeCommands, logIndex, term, wallMs } from '@leasehold/protocol'
+import type { Entry } from '../machine/index.js'
+import { Reader, type Writer } from './bytes.js'
+import { HASH_BYTES, sha256 } from './chain.js'
+import { Damage } from './refusal.js'
+
+const VERSION = 1
+
+/** Writes the record. Returns its hash. */
+export function writeEntry(writer: Writer, entry: Entry, previous: Uint8Array): Uint8Array {
+  const from = writer.length
+  writer.u8(VERSION)
+  writer.u64(entry.index)
+  writer.u64(entry.term)
+  writer.u64(entry.timeMs)
+  writer.u64(entry.wallMs)
+  writer.text(entry.member)
+  writer.bytes(previous)
+  const commands = encodeCommands(entry.commands)
+  writer.u32(commands.length)
+  writer.bytes(commands)
+  return sha256(writer.view(from))
+}
+
+/** An entry's record, its commands still encoded. */
+export interface EntryRecord extends Omit<Entry, 'commands'> {
+  readonly previous: Uint8Array
+  readonly hash: Uint8Array
+  readonly commands: Uint8Array
+}
+
+/** The record of a row that passed its checksum. Throws Damage. */
+export function readEntry(payload: Uint8Array): EntryRecord {
+  const reader = new Reader(payload)
+  const version = reader.u8()
+  if (version !== VERSION) throw new Damage(`A log entry has the unknown version ${version}.`)
+  const record = {
+    index: logIndex(reader.u64()),
+    term: term(reader.u64()),
+    timeMs: clusterMs(reader.u64()),
+    wallMs: wallMs(reader.u64()),
+    member: reader.text(),
+    previous: reader.bytes(HASH_BYTES),
+    commands: reader.bytes(reader.u32()),
+    hash: sha256(payload),
+  }
+  reader.end()
+  return record
+}
+
+/** Throws Damage for commands that this version does not know. */
+export function entryOf(record: EntryRecord): Entry {
+  const { index, term, timeMs, wallMs, member } = record
+  try {
+    return { index, term, timeMs, wallMs, member, commands: decodeCommands(record.commands) }
+  } catch (error) {
+    throw new Damage(`Log entry ${index} cannot be understood: ${(error as Error).message}.`)
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * The growing end of the log: chains entries, and replaces a suffix that lost its election. Only entries above the
+ * checkpoint can ever be replaced, so only their hashes are kept in memory.
+ */
+import type { Entry } from '../machine/index.js'
+import type { VolumeBatch } from '../ports/index.js'
+import type { Writer } from './bytes.js'
+import { writeEntry } from './entries.js'
+import { KIND, seqKey } from './keys.js'
+import type { Marker } from './marker.js'
+import { ROW_HEAD_BYTES, sealRow } from './rows.js'
+
+interface Link {
+  readonly index: number
+  readonly hash: Uint8Array
+}
+
+export class LogTail {
+  readonly #live: number
+  readonly #marker: Marker
+  /** Links from the synced checkpoint on, in order, without a gap. The last one is the log's end. */
+  #links: Link[]
+  #durable: number
+
+  constructor(live: number, marker: Marker, links: readonly Link[]) {
+    this.#live = live
+    this.#marker = marker
+    this.#links = links.length > 0 ? [...links] : [{ index: marker.log.last, hash: marker.log.lastHash }]
+    this.#durable = marker.log.last
+  }
+
+  /** The last entry that can be read back. */
+  get durable(): number {
+    return Math.min(this.#durable, this.#marker.log.last)
+  }
+
+  /** Chains and writes entries. Throws RangeError where they do not continue the log. */
+  stage(entries: readonly Entry[], batch: VolumeBatch, writer: Writer): void {
+    const { log } = this.#marker
+    const first = entries[0]!.index
+    if (first > log.last + 1) throw new RangeError(`entry ${first} does not follow ${log.last}`)
+    if (first <= log.last) this.#cut(first, batch)
+    let index: number = first
+    for (const entry of entries) {
+      if (entry.index !== index) throw new RangeError(`entry ${entry.index} does not follow ${index - 1}`)
+      index += 1
+      const key = seqKey(this.#live, KIND.entry, entry.index)
+      const from = writer.length
+      writer.reserve(ROW_HEAD_BYTES)
+      writer.length += ROW_HEAD_BYTES
+      const hash = writeEntry(writer, entry, log.lastHash)
+      const value = writer.view(from)
+      sealRow(key, value)
+      batch.put(key, value)
+      log.last = entry.index
+      log.lastTerm = entry.term
+      log.lastTimeMs = entry.timeMs
+      log.lastHash = hash
+      this.#links.push({ index: entry.index, hash })
+    }
+  }
+
+  /** Takes the entries from `first` on away. */
+  #cut(first: number, batch: VolumeBatch): void {
+    const { log } = this.#marker
+    const kept = this.#links.findIndex((link) => link.index === first - 1)
+    if (kept < 0) throw new RangeError(`entry ${first} can no longer be replaced`)
+    for (let index = first; index <= log.last; index += 1) batch.del(seqKey(this.#live, KIND.entry, index))
+    this.#links = this.#links.slice(0, kept + 1)
+    log.last = first - 1
+    log.lastHash = this.#links[kept]!.hash
+    this.#durable = Math.min(this.#durable, first - 1)
+  }
+
+  /** A batch is durable in which the log ended at `last` and the checkpoint stood at `checkpoint`. */
+  flushed(last: number, checkpoint: number): void {
+    this.#durable = last
+    const kept = this.#links.findIndex((link) => link.index >= checkpoint)
+    if (kept > 0) this.#links = this.#links.slice(kept)
+  }
+}

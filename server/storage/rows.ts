@@ -1,0 +1,40 @@
+/**
+ * Every row carries the CRC-32C of its key and value in front of its value, and is never used before it was checked.
+ * The live prefix is left out of the checksum: the same row has the same checksum in every directory.
+ */
+import { getU32, putU32 } from './bytes.js'
+import { crc32c } from './crc32c.js'
+import { Damage } from './refusal.js'
+
+/** Bytes in front of a row's payload. */
+export const ROW_HEAD_BYTES = 4
+
+export function rowChecksum(key: Uint8Array, value: Uint8Array): number {
+  return crc32c(value, ROW_HEAD_BYTES, value.length, crc32c(key, 1, key.length))
+}
+
+/** Writes the checksum into the head that the value keeps free. Returns it, signed. */
+export function sealRow(key: Uint8Array, value: Uint8Array): number {
+  const checksum = rowChecksum(key, value)
+  putU32(value, 0, checksum)
+  return checksum
+}
+
+/** A whole row's value around a payload. For rows off the hot path. */
+export function wrapRow(key: Uint8Array, payload: Uint8Array): Uint8Array {
+  const value = Buffer.allocUnsafeSlow(ROW_HEAD_BYTES + payload.length)
+  value.set(payload, ROW_HEAD_BYTES)
+  sealRow(key, value)
+  return value
+}
+
+/** True if the row is as it was written. */
+export function rowVerifies(key: Uint8Array, value: Uint8Array): boolean {
+  return value.length >= ROW_HEAD_BYTES && getU32(value, 0) === rowChecksum(key, value) >>> 0
+}
+
+/** The checked row's payload. Throws Damage. */
+export function readRow(key: Uint8Array, value: Uint8Array, what: string): Uint8Array {
+  if (!rowVerifies(key, value)) throw new Damage(`${what} fails its checksum.`)
+  return value.subarray(ROW_HEAD_BYTES)
+}

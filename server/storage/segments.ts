@@ -1,0 +1,150 @@
+/**
+ * The audit on disk. A segment is one row with the events of one batch, in order. A block is one row with the fingerprints of
+ * a run of segments: for each of them, which names it mentions, as 32-bit hashes. So the history of a name reads
+ * a few blocks and the segments that mention it, not everything.
+ *
+ *   segment   u8 version, u32 count, u64 first, u64 last, u64 first ms, u64 last ms, previous hash, last hash,
+ *             then per event: u32 bytes, its canonical bytes
+ *   block     u8 version, u64 first, u64 last, u64 first ms, u64 last ms, u32 segments,
+ *             then per segment: u64 first, u64 last, u32 bytes, u32 names, u32 hash of each name
+ */
+
+import { type AuditEvent, type ChainedEvent, eventFromFields } from '@leasehold/protocol'
+import { decode } from '@msgpack/msgpack'
+import { Reader, type Writer } from './bytes.js'
+import { Chain, HASH_BYTES, hexOf } from './chain.js'
+import { Damage } from './refusal.js'
+
+const VERSION = 1
+export const SEGMENT_EVENTS_MAX = 4_096
+export const SEGMENT_BYTES_MAX = 1_048_576
+/** A block is closed once it has this many events or segments. */
+export const BLOCK_EVENTS = 4_096
+export const BLOCK_SEGMENTS = 1_024
+
+/** What a block says of one segment. */
+export interface SegmentMention {
+  readonly first: number
+  readonly last: number
+  /** Of its row's value. */
+  readonly bytes: number
+  /** Distinct hashes of the names in it. */
+  readonly names: readonly number[]
+}
+
+export interface Block {
+  readonly first: number
+  readonly last: number
+  /** Cluster time of its first and last event. */
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly segments: readonly SegmentMention[]
+}
+
+/** 32-bit hash of a name (FNV-1a, scrambled once more): it may collide, so a hit is only a hint. */
+export function nameHash(name: string): number {
+  let h = 0x811c9dc5
+  for (let at = 0; at < name.length; at += 1) h = Math.imul(h ^ name.charCodeAt(at), 0x01000193)
+  h = Math.imul(h ^ (h >>> 15), 0x2c1b3c6d)
+  return (h ^ (h >>> 12)) >>> 0
+}
+
+export interface SegmentHead {
+  readonly count: number
+  readonly first: number
+  readonly last: number
+  readonly firstMs: number
+  readonly lastMs: number
+  readonly previous: string
+  readonly hash: string
+}
+
+export function writeSegment(writer: Writer, head: SegmentHead, body: Uint8Array): void {
+  writer.u8(VERSION)
+  writer.u32(head.count)
+  writer.u64(head.first)
+  writer.u64(head.last)
+  writer.u64(head.firstMs)
+  writer.u64(head.lastMs)
+  writer.bytes(Buffer.from(head.previous, 'hex'))
+  writer.bytes(Buffer.from(head.hash, 'hex'))
+  writer.bytes(body)
+}
+
+function readHead(reader: Reader): SegmentHead {
+  const version = reader.u8()
+  if (version !== VERSION) throw new Damage(`An audit segment has the unknown version ${version}.`)
+  return {
+    count: reader.u32(),
+    first: reader.u64(),
+    last: reader.u64(),
+    firstMs: reader.u64(),
+    lastMs: reader.u64(),
+    previous: hexOf(reader.bytes(HASH_BYTES)),
+    hash: hexOf(reader.bytes(HASH_BYTES)),
+  }
+}
+
+/** The events of a segment that passed its checksum, each with its hashes, the chain verified. Throws Damage. */
+export function readSegment(payload: Uint8Array): { head: SegmentHead; events: ChainedEvent[] } {
+  const reader = new Reader(payload)
+  const head = readHead(reader)
+  if (head.count === 0 || head.last !== head.first + head.count - 1) throw new Damage('An audit segment miscounts.')
+  const chain = new Chain(head.previous)
+  const events: ChainedEvent[] = []
+  for (let seq = head.first; seq <= head.last; seq += 1) {
+    const canonical = reader.bytes(reader.u32())
+    const previousHash = chain.head
+    const hash = chain.add(canonical)
+    const event = understood(canonical)
+    if (event.seq !== seq) throw new Damage(`Audit event ${seq} is not where it belongs.`)
+    events.push({ ...event, previousHash, hash })
+  }
+  reader.end()
+  if (chain.head !== head.hash) throw new Damage(`The audit's chain breaks between ${head.first} and ${head.last}.`)
+  return { head, events }
+}
+
+function understood(canonical: Uint8Array): AuditEvent {
+  try {
+    return eventFromFields(decode(canonical) as unknown[])
+  } catch (error) {
+    throw new Damage(`An audit event cannot be understood: ${(error as Error).message}.`)
+  }
+}
+
+export function writeBlock(writer: Writer, block: Block): void {
+  writer.u8(VERSION)
+  writer.u64(block.first)
+  writer.u64(block.last)
+  writer.u64(block.firstMs)
+  writer.u64(block.lastMs)
+  writer.u32(block.segments.length)
+  for (const segment of block.segments) {
+    writer.u64(segment.first)
+    writer.u64(segment.last)
+    writer.u32(segment.bytes)
+    writer.u32(segment.names.length)
+    for (const name of segment.names) writer.u32(name)
+  }
+}
+
+/** The block of a row that passed its checksum; its segments follow each other without a gap. Throws Damage. */
+export function readBlock(payload: Uint8Array): Block {
+  const reader = new Reader(payload)
+  const version = reader.u8()
+  if (version !== VERSION) throw new Damage(`An audit block has the unknown version ${version}.`)
+  const [first, last, firstMs, lastMs] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
+  const segments: SegmentMention[] = []
+  let next = first
+  for (let left = reader.u32(); left > 0; left -= 1) {
+    const segment = { first: reader.u64(), last: reader.u64(), bytes: reader.u32(), names: [] as number[] }
+    for (let names = reader.u32(); names > 0; names -= 1) segment.names.push(reader.u32())
+    if (segment.first !== next || segment.last < segment.first) throw new Damage('An audit block has a gap.')
+    next = segment.last + 1
+    segments.push(segment)
+  }
+  reader.end()
+  if (next !== last + 1) throw new Damage('An audit block has a gap.')
+  return { first, last, firstMs, lastMs, segments }
+}

@@ -1,0 +1,98 @@
+/**
+ * State rows: what of the machine's tables is written down, and read back. A row's value is the MessagePack array that its
+ * table makes of it. Rows are written when they have changed, never all at once; the digest follows.
+ */
+import { decode, Encoder } from '@msgpack/msgpack'
+import type { StoredTable } from '../machine/index.js'
+import type { Volume, VolumeBatch } from '../ports/index.js'
+import type { Writer } from './bytes.js'
+import { Digest, markOf } from './digest.js'
+import { KIND, kindEnd, plainKey, tablePrefix } from './keys.js'
+import { Damage, StorageRefusal } from './refusal.js'
+import { ROW_HEAD_BYTES, readRow, rowChecksum, sealRow } from './rows.js'
+
+export const KEY_BYTES_MAX = 1_024
+const CHUNK_ROWS = 4_096
+
+export class StateTables {
+  readonly #tables: readonly { readonly table: StoredTable; readonly prefix: Uint8Array }[]
+  readonly #live: number
+  readonly #encoder = new Encoder()
+  digest: Digest
+
+  constructor(tables: readonly StoredTable[], live: number) {
+    this.#tables = tables.map((table) => ({ table, prefix: tablePrefix(live, table.name) }))
+    if (new Set(tables.map((table) => table.name)).size < tables.length) throw new RangeError('two tables share a name')
+    this.#live = live
+    this.digest = new Digest()
+  }
+
+  /** Puts all changes since the last call into the batch; keys and values stand in `writer`. */
+  stage(batch: VolumeBatch, writer: Writer): void {
+    for (const { table, prefix } of this.#tables) {
+      if (table.changeCount === 0) continue
+      for (const { key, row, removed } of table.takeChanges()) {
+        if (row.saved !== 0) this.digest.remove(row.saved)
+        else if (removed) continue
+        const keyFrom = writer.length
+        writer.bytes(prefix)
+        writer.raw(key)
+        const keyTo = writer.length
+        if (keyTo - keyFrom - prefix.length > KEY_BYTES_MAX)
+          throw new RangeError(`a key of "${table.name}" is too long`)
+        if (removed) {
+          row.saved = 0
+          batch.del(writer.view(keyFrom, keyTo))
+          continue
+        }
+        const payload = this.#encoder.encodeSharedRef(table.encode(row))
+        writer.reserve(ROW_HEAD_BYTES + payload.length)
+        writer.length += ROW_HEAD_BYTES
+        writer.bytes(payload)
+        const rowKey = writer.view(keyFrom, keyTo)
+        const value = writer.view(keyTo)
+        row.saved = markOf(sealRow(rowKey, value))
+        this.digest.add(row.saved)
+        batch.put(rowKey, value)
+      }
+    }
+  }
+
+  /** Loads all rows into the tables and gathers their digest. Throws Damage, or StorageRefusal NEWER_VERSION. */
+  async load(volume: Volume): Promise<void> {
+    this.digest = new Digest()
+    const range = { from: plainKey(this.#live, KIND.state), to: kindEnd(this.#live, KIND.state), chunkRows: CHUNK_ROWS }
+    let current: { readonly table: StoredTable; readonly prefix: Uint8Array } | undefined
+    for await (const chunk of volume.scan(range)) {
+      for (const [key, value] of chunk) {
+        const payload = readRow(key, value, 'A row of the state')
+        if (current === undefined || !startsWith(key, current.prefix)) current = this.#tableOf(key)
+        const mark = markOf(rowChecksum(key, value))
+        this.digest.add(mark)
+        const name = Buffer.from(key.buffer, key.byteOffset, key.length).toString('utf8', current.prefix.length)
+        loadRow(current.table, name, payload, mark)
+      }
+    }
+  }
+
+  #tableOf(key: Uint8Array): { readonly table: StoredTable; readonly prefix: Uint8Array } {
+    const found = this.#tables.find(({ prefix }) => startsWith(key, prefix))
+    if (found) return found
+    const name = Buffer.from(key.subarray(2, Math.max(2, key.indexOf(0, 2)))).toString('utf8')
+    throw new StorageRefusal('NEWER_VERSION', `The state holds rows of "${name}", which this version does not know.`)
+  }
+}
+
+function loadRow(table: StoredTable, key: string, payload: Uint8Array, mark: number): void {
+  try {
+    table.load(key, decode(payload) as unknown[], mark)
+  } catch (error) {
+    throw new Damage(`A row of "${table.name}" cannot be understood: ${(error as Error).message}.`)
+  }
+}
+
+function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+  if (key.length < prefix.length) return false
+  for (let at = 0; at < prefix.length; at += 1) if (key[at] !== prefix[at]) return false
+  return true
+}
