@@ -7,7 +7,7 @@
  * in MessagePack with every number and head in its shortest form, which makes the bytes the same in every language.
  */
 import { auditSeq, clusterMs, fencingToken, term, wallMs } from './brands.js'
-import { checkBoolean, checkCount, checkInteger, checkString } from './checks.js'
+import { checkBoolean, checkCount, checkInteger, checkNatural, checkText } from './checks.js'
 import type { LossReason } from './errors.js'
 import type { AuditCause, AuditEvent, AuditType } from './events.js'
 import { ProtocolError } from './fault.js'
@@ -77,19 +77,19 @@ export function eventFromFields(fields: readonly unknown[]): AuditEvent {
     throw new ProtocolError('INVALID_ARGUMENT', `event version must be ${EVENT_VERSION}, not ${describe(fields[0])}`)
   }
   return {
-    seq: auditSeq(natural(fields[1], 'seq')),
+    seq: auditSeq(checkNatural(fields[1], 'seq')),
     type: word(TYPES, fields[2], 'type'),
-    name: text(fields[3], 'name'),
-    holder: text(fields[4], 'holder'),
-    token: fencingToken(natural(fields[5], 'token')),
+    name: checkText(fields[3], 'name'),
+    holder: checkText(fields[4], 'holder'),
+    token: fencingToken(checkNatural(fields[5], 'token')),
     reason: fields[6] === null ? null : word(REASONS, fields[6], 'reason'),
     cause: word(CAUSES, fields[7], 'cause'),
-    principal: text(fields[8], 'principal'),
+    principal: checkText(fields[8], 'principal'),
     wallMs: wallMs(checkInteger(fields[9], 'wallMs', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)),
-    clusterMs: clusterMs(natural(fields[10], 'clusterMs')),
-    member: text(fields[11], 'member'),
-    term: term(natural(fields[12], 'term')),
-    renewals: natural(fields[13], 'renewals'),
+    clusterMs: clusterMs(checkNatural(fields[10], 'clusterMs')),
+    member: checkText(fields[11], 'member'),
+    term: term(checkNatural(fields[12], 'term')),
+    renewals: checkNatural(fields[13], 'renewals'),
     vacant: checkBoolean(fields[14], 'vacant'),
   }
 }
@@ -102,12 +102,6 @@ export function eventBytes(event: AuditEvent): Uint8Array {
 function word<Word extends string>(words: Record<Word, true>, value: unknown, field: string): Word {
   if (typeof value === 'string' && Object.hasOwn(words, value)) return value as Word
   throw new ProtocolError('INVALID_ARGUMENT', `${field} must be a word of this version, not ${describe(value)}`)
-}
-function text(value: unknown, field: string): string {
-  return checkString(value, field, LIMITS.frameBytesMax)
-}
-function natural(value: unknown, field: string): number {
-  return checkInteger(value, field, 0, Number.MAX_SAFE_INTEGER)
 }
 
 /** `clusterId.seq`. */

@@ -17,6 +17,7 @@ import {
   checkLimit,
   checkLockDelayMs,
   checkMeta,
+  checkNatural,
   checkPriority,
   checkToken,
   checkTtlMs,
@@ -112,7 +113,7 @@ function parseRequestToken(fields: readonly unknown[], sender: Sender): RequestT
   const lowest = parseSeq(fields[1], 'lowest')
   // The request itself still waits for its answer, so the lowest that does cannot be above it.
   if (lowest > key) throw new ProtocolError('INVALID_ARGUMENT', `lowest must be at most seq ${key}, not ${lowest}`)
-  const knownMs = clusterMs(checkInteger(fields[2], 'knownMs', 0, Number.MAX_SAFE_INTEGER))
+  const knownMs = clusterMs(checkNatural(fields[2], 'knownMs'))
   return { scope: sender.scope, key, lowest, knownMs }
 }
 

@@ -18,17 +18,28 @@ export function checkInteger(value: unknown, field: string, min: number, max: nu
   )
 }
 
+/** A whole number from 0 to 2^53 - 1. */
+export function checkNatural(value: unknown, field: string): number {
+  return checkInteger(value, field, 0, Number.MAX_SAFE_INTEGER)
+}
+
+/** Text of any size, for what was bounded before it was written: a later limit must not refuse what is already there. */
+export function checkText(value: unknown, field: string): string {
+  if (typeof value === 'string') return value
+  throw new ProtocolError('INVALID_ARGUMENT', `${field} must be a string, not ${describe(value)}`)
+}
+
 /** Text of at most `bytesMax` bytes of UTF-8; INVALID_ARGUMENT for what is no text, TOO_LARGE for more. */
 export function checkString(value: unknown, field: string, bytesMax: number): string {
-  if (typeof value !== 'string') {
-    throw new ProtocolError('INVALID_ARGUMENT', `${field} must be a string, not ${describe(value)}`)
+  const text = checkText(value, field)
+  // Never fewer bytes than units: what is far too long is refused without counting it.
+  if (text.length > bytesMax || utf8Bytes(text) > bytesMax) {
+    throw new ProtocolError('TOO_LARGE', `${field} must be at most ${bytesMax} bytes of UTF-8`)
   }
-  const bytes = value.length > bytesMax ? value.length : utf8Bytes(value)
-  if (bytes > bytesMax) throw new ProtocolError('TOO_LARGE', `${field} must be at most ${bytesMax} bytes of UTF-8`)
-  if (!isWellFormed(value)) {
+  if (!isWellFormed(text)) {
     throw new ProtocolError('INVALID_ARGUMENT', `${field} must be Unicode text: half of a surrogate pair stands alone`)
   }
-  return value
+  return text
 }
 
 /** Milliseconds. */
@@ -66,16 +77,12 @@ export function checkIdempotencyKey(value: unknown, field = 'Idempotency-Key'): 
 
 /** Visible ASCII, at least one byte. */
 export function checkVisible(value: unknown, field: string, bytesMax: number): string {
-  if (typeof value !== 'string') {
-    throw new ProtocolError('INVALID_ARGUMENT', `${field} must be a string, not ${describe(value)}`)
-  }
-  if (value.length === 0 || value.length > bytesMax || !/^[!-~]+$/.test(value)) {
-    throw new ProtocolError(
-      'INVALID_ARGUMENT',
-      `${field} must be 1 to ${bytesMax} bytes of visible ASCII, not ${describe(value)}`,
-    )
-  }
-  return value
+  const text = checkText(value, field)
+  if (text.length <= bytesMax && /^[!-~]+$/.test(text)) return text
+  throw new ProtocolError(
+    'INVALID_ARGUMENT',
+    `${field} must be 1 to ${bytesMax} bytes of visible ASCII, not ${describe(value)}`,
+  )
 }
 
 /** The array has exactly so many elements: an unknown one is refused, never ignored. */

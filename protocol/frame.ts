@@ -4,7 +4,7 @@
  * MessagePack array for the whole frame. Decoding is bounded: sizes first, then depth, then shapes. Requests are in
  * requests.ts. Whatever the bytes are, decoding throws ProtocolError and nothing else.
  */
-import { checkArray, checkCount, checkInteger, checkString, checkVisible } from './checks.js'
+import { checkArray, checkCount, checkInteger, checkNatural, checkString, checkVisible } from './checks.js'
 import { ProtocolError } from './fault.js'
 import { LIMITS } from './limits.js'
 import { checkName } from './names.js'
@@ -178,9 +178,9 @@ export function decodeWelcome(frame: Uint8Array): Welcome {
   return {
     clusterId: checkVisible(fields[1], 'clusterId', LIMITS.nameBytesMax),
     memberId: checkVisible(fields[2], 'memberId', LIMITS.nameBytesMax),
-    term: checkInteger(fields[3], 'term', 0, Number.MAX_SAFE_INTEGER),
+    term: checkNatural(fields[3], 'term'),
     leaderUrl: fields[4] === null ? null : checkVisible(fields[4], 'leaderUrl', LIMITS.urlBytesMax),
-    clusterMs: checkInteger(fields[5], 'clusterMs', 0, Number.MAX_SAFE_INTEGER),
+    clusterMs: checkNatural(fields[5], 'clusterMs'),
     limits: {
       frameBytesMax: checkInteger(limits[0], 'frameBytesMax', 1, U32_MAX),
       frameRequestsMax: checkInteger(limits[1], 'frameRequestsMax', 1, U32_MAX),

@@ -2,9 +2,10 @@
  * Names of leases, holders and clients: 1 to 255 bytes of `A-Z a-z 0-9 . _ : @ / -`, no empty, `.` or `..` segment.
  * The last rule stands because URL parsers fold such segments away: another name would arrive than the one that was sent.
  */
+import { checkText } from './checks.js'
 import { ProtocolError } from './fault.js'
 import { LIMITS } from './limits.js'
-import { describe, utf8Bytes } from './text.js'
+import { utf8Bytes } from './text.js'
 
 const ALLOWED = 'A-Z a-z 0-9 . _ : @ / -'
 // Segment and separator share no character, so both walk a name once, whatever it is.
@@ -18,7 +19,7 @@ const refuse = (detail: string) => new ProtocolError('INVALID_ARGUMENT', detail)
 
 /** Returns the name, or throws ProtocolError INVALID_ARGUMENT that names `field` and what is wrong. */
 export function checkName(value: unknown, field: string): string {
-  const name = checkText(value, field)
+  const name = checkSize(value, field)
   if (name === '') throw refuse(`${field} must not be empty`)
   if (!NAME.test(name)) throw wrongCharacters(name, field)
   if (name.includes('.') && DOT_SEGMENT.test(name)) throw refuse(`${field} must not have a segment '.' or '..'`)
@@ -27,19 +28,19 @@ export function checkName(value: unknown, field: string): string {
 
 /** Like checkName, for a prefix of names: may be empty, may end in `/` or within a segment. */
 export function checkPrefix(value: unknown, field: string): string {
-  const prefix = checkText(value, field)
+  const prefix = checkSize(value, field)
   if (!PREFIX.test(prefix)) throw wrongCharacters(prefix, field)
   if (DOT_SEGMENT_BEFORE_LAST.test(prefix)) throw refuse(`${field} must not have a segment '.' or '..'`)
   return prefix
 }
 
-function checkText(value: unknown, field: string): string {
-  if (typeof value !== 'string') throw refuse(`${field} must be a string, not ${describe(value)}`)
+function checkSize(value: unknown, field: string): string {
+  const text = checkText(value, field)
   // Every allowed character is one byte; other ones are counted only to say the true size.
-  if (value.length > LIMITS.nameBytesMax) {
-    throw refuse(`${field} must be at most ${LIMITS.nameBytesMax} bytes, not ${utf8Bytes(value)}`)
+  if (text.length > LIMITS.nameBytesMax) {
+    throw refuse(`${field} must be at most ${LIMITS.nameBytesMax} bytes, not ${utf8Bytes(text)}`)
   }
-  return value
+  return text
 }
 
 function wrongCharacters(name: string, field: string): ProtocolError {

@@ -12,7 +12,7 @@
  * A command without a request token ends before `scope`.
  */
 import { auditSeq, clusterMs, fencingToken, waiterId } from './brands.js'
-import { checkArray, checkCount, checkInteger, checkString } from './checks.js'
+import { checkArray, checkCount, checkInteger, checkNatural, checkText } from './checks.js'
 import type { Acquire, Command, RequestToken, Revoke } from './commands.js'
 import { ProtocolError } from './fault.js'
 import { LIMITS } from './limits.js'
@@ -97,39 +97,39 @@ function commandOfFields(f: readonly unknown[]): Command {
     case OP.acquire:
       return {
         op,
-        principal: text(f[1], 'principal'),
-        name: text(f[2], 'name'),
-        holder: text(f[3], 'holder'),
-        ttlMs: natural(f[4], 'ttlMs'),
-        waitMs: natural(f[5], 'waitMs'),
+        principal: checkText(f[1], 'principal'),
+        name: checkText(f[2], 'name'),
+        holder: checkText(f[3], 'holder'),
+        ttlMs: checkNatural(f[4], 'ttlMs'),
+        waitMs: checkNatural(f[5], 'waitMs'),
         priority: checkInteger(f[6], 'priority', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER),
-        lockDelayMs: natural(f[7], 'lockDelayMs'),
-        meta: f[8] === null ? null : text(f[8], 'meta'),
+        lockDelayMs: checkNatural(f[7], 'lockDelayMs'),
+        meta: f[8] === null ? null : checkText(f[8], 'meta'),
         request: requestAt(f, 9, 'acquire'),
       }
     case OP.renew:
     case OP.release:
       checkCount(f, 4, 'renew or release')
-      return { op, principal: text(f[1], 'principal'), name: text(f[2], 'name'), token: tokenOf(f[3]) }
+      return { op, principal: checkText(f[1], 'principal'), name: checkText(f[2], 'name'), token: tokenOf(f[3]) }
     case OP.transfer:
       checkCount(f, 5, 'transfer')
       return {
         op,
-        principal: text(f[1], 'principal'),
-        name: text(f[2], 'name'),
+        principal: checkText(f[1], 'principal'),
+        name: checkText(f[2], 'name'),
         token: tokenOf(f[3]),
-        to: text(f[4], 'to'),
+        to: checkText(f[4], 'to'),
       }
     case OP.revoke:
       return {
         op,
-        principal: text(f[1], 'principal'),
-        name: text(f[2], 'name'),
+        principal: checkText(f[1], 'principal'),
+        name: checkText(f[2], 'name'),
         request: requestAt(f, 3, 'revoke'),
       }
     case OP.cancelWait:
       checkCount(f, 4, 'cancelWait')
-      return { op, principal: text(f[1], 'principal'), scope: text(f[2], 'scope'), key: keyOf(f[3]) }
+      return { op, principal: checkText(f[1], 'principal'), scope: checkText(f[2], 'scope'), key: keyOf(f[3]) }
     default:
       return internalOfFields(f)
   }
@@ -144,13 +144,13 @@ function internalOfFields(f: readonly unknown[]): Command {
       return { op }
     case INTERNAL_OP.admitRun:
       checkCount(f, 2, 'admitRun')
-      return { op, member: text(f[1], 'member') }
+      return { op, member: checkText(f[1], 'member') }
     case INTERNAL_OP.waiterLost:
       checkCount(f, 2, 'waiterLost')
-      return { op, waiter: waiterId(natural(f[1], 'waiter')) }
+      return { op, waiter: waiterId(checkNatural(f[1], 'waiter')) }
     case INTERNAL_OP.trimAudit:
       checkCount(f, 2, 'trimAudit')
-      return { op, through: auditSeq(natural(f[1], 'through')) }
+      return { op, through: auditSeq(checkNatural(f[1], 'through')) }
     case INTERNAL_OP.raiseTokens:
       checkCount(f, 2, 'raiseTokens')
       return { op, floor: tokenOf(f[1]) }
@@ -167,23 +167,16 @@ function requestAt(f: readonly unknown[], at: number, what: string): RequestToke
   if (f.length === at) return null
   checkCount(f, at + 4, what)
   return {
-    scope: text(f[at], 'scope'),
+    scope: checkText(f[at], 'scope'),
     key: keyOf(f[at + 1]),
-    lowest: natural(f[at + 2], 'lowest'),
-    knownMs: clusterMs(natural(f[at + 3], 'knownMs')),
+    lowest: checkNatural(f[at + 2], 'lowest'),
+    knownMs: clusterMs(checkNatural(f[at + 3], 'knownMs')),
   }
 }
 
-// What was accepted once must be read back under any later limit: only types are checked here.
-function text(value: unknown, field: string): string {
-  return checkString(value, field, LIMITS.frameBytesMax)
-}
-function natural(value: unknown, field: string): number {
-  return checkInteger(value, field, 0, Number.MAX_SAFE_INTEGER)
-}
 function tokenOf(value: unknown) {
   return fencingToken(checkInteger(value, 'token', 1, LIMITS.tokenMax))
 }
 function keyOf(value: unknown): number | string {
-  return typeof value === 'string' ? value : natural(value, 'key')
+  return typeof value === 'string' ? value : checkNatural(value, 'key')
 }
