@@ -69,6 +69,9 @@ export class FakeStore implements Store {
     this.audit = { ...this.audit, last: events.at(-1)!.seq }
     return events.map((event) => ({ ...event, previousHash: '', hash: `${event.seq}` }))
   }
+  auditExcess() {
+    return auditSeq(0)
+  }
   stageCheckpoint(applied: number): void {
     this.staged = true
     this.checkpoints.push(applied)
