@@ -291,11 +291,9 @@ export class Pipeline implements LogFollower {
 
   /** Stages what the entry left to be written, and tells the watchers. */
   #record(entry: Entry, applied: Applied, bytes: number, nowMs: number): void {
-    const { first, last } = this.#store.audit
-    // A replay brings back events that an earlier process has already written down.
-    const seen = applied.events.length > 0 && applied.events[0]!.seq <= last
-    const fresh = seen ? applied.events.filter((event) => event.seq > last) : applied.events
-    const chained = fresh.length > 0 ? this.#store.stageEvents(fresh) : []
+    const { first } = this.#store.audit
+    // Of events that a replay brings back, storage returns none: it only compares them.
+    const chained = applied.events.length > 0 ? this.#store.stageEvents(applied.events) : []
     let bare = applied.events.length === 0
     for (const command of entry.commands) {
       if (command.op !== INTERNAL_OP.beat) bare = false

@@ -2,13 +2,13 @@
  * The growing end of the audit: chains events, gathers them into segments and these into blocks, and remembers what is not
  * durable yet. Events that a replay brings forth again are only compared with what is stored: the chain must meet.
  */
-import { type AuditEvent, type AuditSeq, auditSeq, type ChainedEvent, clusterMs, eventBytes } from '@leasehold/protocol'
+import { type AuditEvent, type AuditSeq, auditSeq, type ChainedEvent, eventBytes } from '@leasehold/protocol'
 import type { VolumeBatch } from '../ports/index.js'
 import { Writer } from './bytes.js'
 import { Chain, hexOf } from './chain.js'
 import { KIND, seqKey } from './keys.js'
 import type { Marker } from './marker.js'
-import { Damage } from './refusal.js'
+import { StorageRefusal } from './refusal.js'
 import { ROW_HEAD_BYTES, sealRow } from './rows.js'
 import {
   BLOCK_EVENTS,
@@ -82,8 +82,12 @@ export class AuditTail {
     return this.#durable
   }
   get bytes(): number {
-    return this.#closedBytes + this.#openBytes + this.#body.length
+    const oldest = this.blocks[0]
+    const trimmed = oldest === undefined ? 0 : Math.max(0, this.#first - oldest.first)
+    const share = oldest === undefined ? 0 : Math.min(1, trimmed / (oldest.last - oldest.first + 1))
+    return Math.round(this.#closedBytes - share * (oldest?.bytes ?? 0) + this.#openBytes + this.#body.length)
   }
+  /** Cluster time of the oldest event, or of one not much before it. */
   get oldestMs(): number {
     const oldest = this.blocks.find((block) => block.last >= this.#first)
     return oldest?.firstMs ?? this.#openMs.first
@@ -113,7 +117,7 @@ export class AuditTail {
     this.#openBytes += segment.bytes
   }
 
-  /** Chains the events. Throws RangeError where their numbers do not continue, Damage where a replay diverges. */
+  /** Chains the events, and returns the new ones. Throws RangeError where their numbers do not continue. */
   stage(events: readonly AuditEvent[]): ChainedEvent[] {
     const chained: ChainedEvent[] = []
     for (const event of events) {
@@ -122,9 +126,12 @@ export class AuditTail {
       const previousHash = this.#chain.head
       const linked = { ...event, previousHash, hash: this.#chain.add(canonical) }
       this.#last += 1
+      if (this.#meeting !== null) {
+        this.#meet(this.#meeting)
+        continue
+      }
       chained.push(linked)
-      if (this.#meeting !== null) this.#meet(this.#meeting)
-      else this.#gather(linked, canonical)
+      this.#gather(linked, canonical)
     }
     return chained
   }
@@ -132,7 +139,10 @@ export class AuditTail {
   #meet(meeting: { readonly seq: number; readonly hash: string }): void {
     if (this.#last < meeting.seq) return
     if (this.#chain.head !== meeting.hash) {
-      throw new Damage(`Replaying the log brings forth another audit than the stored one, at or before ${meeting.seq}.`)
+      throw new StorageRefusal(
+        'DAMAGED',
+        `Replaying the log brings forth another audit than the stored one, at or before event ${meeting.seq}.`,
+      )
     }
     this.#meeting = null
   }
@@ -246,17 +256,5 @@ export class AuditTail {
     this.blocks.shift()
     this.#closedBytes -= block.bytes
     return block
-  }
-
-  /** Up to which event the audit has to be trimmed to keep these bounds; 0 where it need not be. */
-  excess(bounds: { bytesMax: number; keepFromMs: number }): AuditSeq {
-    let through = 0
-    let bytes = this.bytes
-    for (const block of this.blocks) {
-      if (bytes <= bounds.bytesMax && block.lastMs >= clusterMs(bounds.keepFromMs)) break
-      bytes -= block.bytes
-      if (block.last >= this.#first) through = block.last
-    }
-    return auditSeq(through)
   }
 }

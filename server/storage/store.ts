@@ -37,7 +37,11 @@ export interface Store {
   /** Stages new entries; an index at or below the last one replaces that suffix. */
   stageEntries(entries: readonly Entry[]): void
   stageHardState(state: HardState): void
-  /** Chains the events (in order) and stages them as one segment. Returns them with their hashes. */
+  /**
+   * Chains the events (in order) and stages them as one segment. Those that a replay brings forth again must be handed over,
+   * too: they are compared with what is stored (StorageRefusal where they differ) and not staged again. Returns the new ones with
+   * their hashes.
+   */
   stageEvents(events: readonly AuditEvent[]): readonly ChainedEvent[]
   /** Takes the changes of all tables, as the state stands after `applied`, and stages them. */
   stageCheckpoint(applied: LogIndex, timeMs: ClusterMs): void
@@ -55,15 +59,13 @@ export interface Store {
 
   /** Events after `after` in order, at most `limit`, of one name, of a prefix, or all. Includes staged ones. Throws AUDIT_CORRUPT. */
   readEvents(query: EventQuery): Promise<EventPage>
-  /** Bytes of audit kept, and the seqs that it spans (first > last where it is empty). */
+  /** Bytes of audit kept (about), the cluster time of its oldest event (or of one not much before it), and the seqs that it spans (first > last where it is empty). */
   readonly audit: {
     readonly first: AuditSeq
     readonly last: AuditSeq
     readonly bytes: number
     readonly oldestMs: ClusterMs
   }
-  /** Through which event the audit has to be trimmed to keep within these bounds (in whole blocks); 0: it need not be. */
-  auditExcess(bounds: { readonly bytesMax: number; readonly keepFromMs: number }): AuditSeq
   /** Waits for the flush in flight, then gives up the directory. Safe to call twice. */
   close(): Promise<void>
 }

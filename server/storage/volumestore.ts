@@ -237,10 +237,6 @@ export class VolumeStore implements Store {
     return { first: audit.first, last: audit.last, bytes: audit.bytes, oldestMs: clusterMs(audit.oldestMs) }
   }
 
-  auditExcess(bounds: { bytesMax: number; keepFromMs: number }): AuditSeq {
-    return this.#opened.audit.excess(bounds)
-  }
-
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
