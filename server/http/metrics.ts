@@ -1,0 +1,21 @@
+/** The exposition for Prometheus. */
+import type { Context } from './context.js'
+import { NoQuery } from './schemas.js'
+import type { App } from './server.js'
+
+/** Registered only where there is something to expose. */
+export function metricsRoutes(app: App, context: Context): void {
+  const { metrics, replica, telemetry } = context
+  if (metrics === null) return
+  app.get(
+    '/metrics',
+    { config: { anyMedium: true }, schema: { summary: 'Metrics for Prometheus', querystring: NoQuery } },
+    async (_request, reply) => {
+      const { leases, waiters, commitIndex, appliedIndex } = replica.status
+      telemetry.gauge('leases', leases)
+      telemetry.gauge('waiters', waiters)
+      telemetry.gauge('apply_lag', Math.max(0, commitIndex - appliedIndex))
+      return reply.type(metrics.contentType).send(await metrics.text())
+    },
+  )
+}

@@ -1,0 +1,56 @@
+/**
+ * Paths as they must be to mean one thing: no dot segments, no unclean percent-encoding, and for a path that is known,
+ * which methods it has. Must never fold a path into another one.
+ */
+import { ProtocolError } from '@leasehold/protocol'
+import type { FastifyInstance } from 'fastify'
+import { HTTP_LIMITS } from './limits.js'
+
+/** Throws ProtocolError INVALID_ARGUMENT or TOO_LARGE. */
+export function checkUrl(url: string): void {
+  if (url.length > HTTP_LIMITS.urlBytesMax)
+    throw new ProtocolError('TOO_LARGE', `url: at most ${HTTP_LIMITS.urlBytesMax} bytes, not ${url.length}`)
+  const query = url.search(/[?#]/)
+  const path = query === -1 ? url : url.slice(0, query)
+  if (!path.startsWith('/')) throw new ProtocolError('INVALID_ARGUMENT', 'path: must begin with /')
+  for (const segment of path.split('/')) {
+    const decoded = decodeSegment(segment)
+    if (decoded === '.' || decoded === '..')
+      throw new ProtocolError('INVALID_ARGUMENT', `path: the segment ${JSON.stringify(segment)} is refused`)
+  }
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    throw new ProtocolError('INVALID_ARGUMENT', 'path: has bad percent-encoding')
+  }
+}
+
+/** Remembers the routes, to tell a method that a path lacks from a path that is not there. */
+export class RouteTable {
+  readonly #routes: { readonly pattern: RegExp; readonly methods: Set<string> }[] = []
+
+  /** Before the routes: it listens to their registration. */
+  constructor(app: FastifyInstance) {
+    const byUrl = new Map<string, Set<string>>()
+    app.addHook('onRoute', ({ url, method }) => {
+      let methods = byUrl.get(url)
+      if (methods === undefined) {
+        methods = new Set()
+        byUrl.set(url, methods)
+        const source = url.replaceAll('.', '\\.').replaceAll(/:[a-z]+/gi, '[^/]+')
+        this.#routes.push({ pattern: new RegExp(`^${source}$`), methods })
+      }
+      for (const each of [method].flat()) methods.add(each)
+    })
+  }
+
+  /** The methods of the route that this URL belongs to; null where there is none. */
+  methodsOf(url: string): string | null {
+    const path = url.replace(/[?#].*$/s, '')
+    const methods = this.#routes.find(({ pattern }) => pattern.test(path))?.methods
+    return methods === undefined ? null : [...methods].sort().join(', ')
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * WebSocket connections as sockets of sessions: binary messages in and out, one timer that pings them all, back
+ * pressure both ways. Knows nothing of frames. Must never let a web page of another origin open a session.
+ */
+import websocket from '@fastify/websocket'
+import { LIMITS } from '@leasehold/protocol'
+import type { FastifyRequest } from 'fastify'
+import type { WebSocket } from 'ws'
+import type { Clock } from '../ports/index.js'
+import type { Socket } from '../session/index.js'
+import type { Context } from './context.js'
+import type { App } from './server.js'
+import { sendProblem } from './unit.js'
+
+export async function sessionRoute(app: App, context: Context): Promise<void> {
+  const pinger = new Pinger(context.clock, context.limits.pingMs)
+  await app.register(websocket, {
+    options: { maxPayload: LIMITS.frameBytesMax, perMessageDeflate: false, skipUTF8Validation: true },
+    errorHandler: (error, socket) => {
+      context.telemetry.log('debug', 'session.socket', { error: error.message })
+      socket.terminate()
+    },
+    preClose: (done) => done(),
+  })
+  app.addHook('onClose', () => pinger.close())
+  app.route({
+    method: 'GET',
+    url: '/v1/session',
+    exposeHeadRoute: false,
+    config: { anyMedium: true },
+    schema: { hide: true },
+    onRequest: async (request, reply) => {
+      if (request.ws && foreign(request))
+        return sendProblem(request, reply, 'FORBIDDEN', 'sessions are not open to pages of another origin')
+    },
+    handler: (request, reply) => {
+      reply.header('upgrade', 'websocket')
+      sendProblem(request, reply, 'INVALID_ARGUMENT', 'this route is a WebSocket: ask for an upgrade')
+    },
+    wsHandler: (socket) => {
+      attach(context, socket, pinger)
+    },
+  })
+}
+
+/** Browsers always send the Origin of the page, other clients none. */
+function foreign(request: FastifyRequest): boolean {
+  const { origin, host } = request.headers
+  if (origin === undefined) return false
+  try {
+    return new URL(origin).host !== host
+  } catch {
+    return true
+  }
+}
+
+function attach(context: Context, socket: WebSocket, pinger: Pinger): void {
+  socket.binaryType = 'nodebuffer'
+  const handle = context.sessions.accept(socketOf(socket, () => handle?.drained()))
+  pinger.add(socket)
+  socket.on('message', (data, isBinary) => {
+    pinger.alive(socket)
+    handle.message(isBinary ? (data as Buffer) : '')
+  })
+  socket.on('pong', () => pinger.alive(socket))
+  socket.once('close', () => {
+    pinger.remove(socket)
+    handle.closed()
+  })
+}
+
+function socketOf(socket: WebSocket, drained: () => void): Socket {
+  const sent = (): void => drained()
+  return {
+    send: (bytes) => socket.send(bytes, { binary: true, compress: false }, sent),
+    close: (code, reason) => socket.close(code, reason.slice(0, 120)),
+    drop: () => socket.terminate(),
+    get bufferedBytes() {
+      return socket.bufferedAmount
+    },
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+  }
+}
+
+/** Pings every connection on one timer; one that was not heard of for two rounds is gone. */
+class Pinger {
+  readonly #silentRounds = new Map<WebSocket, number>()
+  readonly #stop: () => void
+
+  constructor(clock: Clock, everyMs: number) {
+    this.#stop = clock.every(everyMs, () => this.#round())
+  }
+
+  add(socket: WebSocket): void {
+    this.#silentRounds.set(socket, 0)
+  }
+
+  alive(socket: WebSocket): void {
+    if (this.#silentRounds.get(socket) !== 0) this.#silentRounds.set(socket, 0)
+  }
+
+  remove(socket: WebSocket): void {
+    this.#silentRounds.delete(socket)
+  }
+
+  close(): void {
+    this.#stop()
+    for (const socket of this.#silentRounds.keys()) socket.terminate()
+  }
+
+  #round(): void {
+    for (const [socket, rounds] of this.#silentRounds) {
+      if (rounds >= 2 && !socket.isPaused) socket.terminate()
+      else {
+        this.#silentRounds.set(socket, rounds + 1)
+        if (socket.readyState === socket.OPEN) socket.ping()
+      }
+    }
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * HTTP requests that are owed an answer by the replica: each has a lane of its own, so that a closed connection takes
+ * nothing else with it. Two requests with the same Idempotency-Key that stand in a queue are one there: the later one
+ * is told first, and tells the others. Must never leave a request without an answer while its connection lives.
+ */
+import { type ClientCommand, ERRORS, OP, QUEUED, type WaiterId } from '@leasehold/protocol'
+import type { Intake, Lane, Outlet } from '../intake/index.js'
+import type { HttpLimits } from './limits.js'
+
+export interface Answer {
+  readonly code: number
+  readonly fields: readonly unknown[]
+  /** It stood in a queue before. */
+  readonly waited: boolean
+}
+
+export interface Asker {
+  readonly principal: string
+  readonly bytes: number
+  /** Calls back when the connection is gone. Returns how to stop listening. */
+  onGone(listener: () => void): () => void
+}
+
+export class Waiting {
+  readonly #intake: Intake
+  readonly #limits: HttpLimits
+  readonly #open = new Set<Pending>()
+  readonly #queued = new Map<WaiterId, Pending[]>()
+  readonly #stop: () => void
+
+  constructor(intake: Intake, limits: HttpLimits) {
+    this.#intake = intake
+    this.#limits = limits
+    this.#stop = intake.clock.every(1_000, () => this.#tick())
+  }
+
+  /**
+   * Hands a checked command in. Resolves with its final answer, or with null when its connection is gone: it is then
+   * given up where nobody could come back for it, else kept a while for the same Idempotency-Key to come back.
+   */
+  submit(command: ClientCommand, asker: Asker, options: { keyed: boolean }): Promise<Answer | null> {
+    return new Promise((resolve) => {
+      const pending = new Pending(this, this.#intake, command, options.keyed, resolve)
+      this.#open.add(pending)
+      pending.begin(asker, this.#intake.clock.monotonicMs() + this.#limits.answerMs, this.#limits.deadlineMs)
+    })
+  }
+
+  /** Ends all waits: called when the member drains. The requests are answered, each as its wait allows. */
+  drain(): void {
+    for (const pending of [...this.#open]) pending.breakOff()
+  }
+
+  close(): void {
+    this.#stop()
+    for (const pending of [...this.#open]) pending.unknown()
+  }
+
+  // for the requests
+
+  queued(pending: Pending, waiter: WaiterId): void {
+    const group = this.#queued.get(waiter)
+    if (group === undefined) this.#queued.set(waiter, [pending])
+    else if (!group.includes(pending)) group.push(pending)
+  }
+
+  /** The answer of a place in the queue is the answer of all who share it. */
+  settled(pending: Pending, waiter: WaiterId | null, code: number, fields: readonly unknown[]): void {
+    this.#open.delete(pending)
+    if (waiter === null) return
+    const group = this.#queued.get(waiter)
+    if (group === undefined) return
+    this.#queued.delete(waiter)
+    for (const other of group) if (other !== pending) other.answer(0, 1, code, fields)
+  }
+
+  /** Whether a later request shares its place, and will tell it. */
+  joined(pending: Pending, waiter: WaiterId | null): boolean {
+    const group = waiter === null ? undefined : this.#queued.get(waiter)
+    return group?.includes(pending) && group.at(-1) !== pending
+  }
+
+  /** Leaves its place. Who came last is who is told: when that one leaves, the one before asks again. */
+  left(pending: Pending, waiter: WaiterId | null): void {
+    this.#open.delete(pending)
+    if (waiter === null) return
+    const group = this.#queued.get(waiter) ?? []
+    const others = group.filter((other) => other !== pending)
+    if (others.length === 0) this.#queued.delete(waiter)
+    else {
+      this.#queued.set(waiter, others)
+      if (group.at(-1) === pending) others.at(-1)?.again()
+    }
+  }
+
+  #tick(): void {
+    const nowMs = this.#intake.clock.monotonicMs()
+    for (const pending of [...this.#open]) if (pending.dueMs <= nowMs) pending.unknown()
+  }
+}
+
+const NOBODY: Outlet = { answer() {}, flush() {} }
+
+class Pending implements Outlet {
+  readonly #all: Waiting
+  readonly #intake: Intake
+  readonly #command: ClientCommand
+  readonly #keyed: boolean
+  readonly #resolve: (answer: Answer | null) => void
+  #lane: Lane | null = null
+  #waiter: WaiterId | null = null
+  #done = false
+  #bytes = 0
+  #deadlineMs = 0
+  #stopListening = (): void => {}
+  /** When its outcome is called unknown; never while it stands in a queue. */
+  dueMs = Number.POSITIVE_INFINITY
+
+  constructor(
+    all: Waiting,
+    intake: Intake,
+    command: ClientCommand,
+    keyed: boolean,
+    resolve: (answer: Answer | null) => void,
+  ) {
+    this.#all = all
+    this.#intake = intake
+    this.#command = command
+    this.#keyed = keyed
+    this.#resolve = resolve
+  }
+
+  begin(asker: Asker, dueMs: number, deadlineMs: number): void {
+    this.dueMs = dueMs
+    this.#bytes = asker.bytes
+    this.#deadlineMs = deadlineMs
+    this.#stopListening = asker.onGone(() => this.#gone())
+    this.again()
+  }
+
+  /** Hands the command in, under a lane of its own. */
+  again(): void {
+    if (this.#done) return
+    this.#lane?.close()
+    const { principal } = this.#command
+    this.#lane = this.#intake.lane({ principal, scope: `p:${principal}` }, this, { quiet: true })
+    this.#lane.begin()
+    this.#lane.change(this.#command, this.#bytes, this.#deadlineMs)
+    this.#lane.end()
+  }
+
+  answer(_id: number, _attempt: number, code: number, fields: readonly unknown[]): void {
+    if (this.#done) return
+    if (code === QUEUED) {
+      this.#waiter = fields[0] as WaiterId
+      this.dueMs = Number.POSITIVE_INFINITY
+      this.#all.queued(this, this.#waiter)
+      return
+    }
+    // The replica tells only who came last; who was replaced is told by that one.
+    const replaced = code === ERRORS.OUTCOME_UNKNOWN.wire && this.#waiter !== null
+    if (replaced && this.#all.joined(this, this.#waiter)) return
+    this.#settle(code, fields)
+  }
+
+  flush(): void {}
+
+  unknown(): void {
+    this.#settle(ERRORS.OUTCOME_UNKNOWN.wire, ['no answer came in time; the request may or may not be executed', 0])
+  }
+
+  /** The member shuts down: a wait that nobody can come back for is given up, any other is left to its key. */
+  breakOff(): void {
+    if (this.#waiter === null) return
+    if (this.#keyed) {
+      const detail = 'the member shuts down while the request waits; repeat it with the same Idempotency-Key'
+      this.#settle(ERRORS.OUTCOME_UNKNOWN.wire, [detail, this.#intake.retryAfterMs()])
+      return
+    }
+    this.#giveUp()
+    const detail = 'the member shuts down; the wait was given up'
+    this.#settle(ERRORS.SHUTTING_DOWN.wire, [detail, this.#intake.retryAfterMs()])
+  }
+
+  #settle(code: number, fields: readonly unknown[]): void {
+    if (this.#done) return
+    this.#finish({ code, fields, waited: this.#waiter !== null })
+    this.#all.settled(this, this.#waiter, code, fields)
+  }
+
+  #gone(): void {
+    if (this.#done) return
+    if (!this.#keyed) this.#giveUp()
+    this.#finish(null)
+    this.#all.left(this, this.#waiter)
+  }
+
+  #finish(answer: Answer | null): void {
+    this.#done = true
+    this.#stopListening()
+    this.#lane?.close()
+    this.#resolve(answer)
+  }
+
+  /** Leaves the queue, and gives back a grant that raced it. Its key is the server's: nobody else can name it. */
+  #giveUp(): void {
+    const command = this.#command
+    if (command.op !== OP.acquire || command.waitMs === 0 || command.request === null) return
+    const { principal, request } = command
+    const lane = this.#intake.lane({ principal, scope: request.scope }, NOBODY, { quiet: true })
+    lane.begin()
+    lane.change({ op: OP.cancelWait, principal, scope: request.scope, key: request.key }, 0, this.#deadlineMs)
+    lane.end()
+  }
+}

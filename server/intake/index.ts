@@ -1,0 +1,5 @@
+export { createIntake, Intake, type IntakeLimits, type IntakeOptions, type Refusal } from './intake.js'
+export { Journal, type Outcome, opName, outcomeOf, reasonOf, type Work } from './journal.js'
+export { Lane, type Outlet } from './lane.js'
+export { INTAKE_LIMITS } from './limits.js'
+export { historyPage } from './pages.js'
