@@ -77,7 +77,7 @@ export class Waiting {
   /** Whether a later request shares its place, and will tell it. */
   joined(pending: Pending, waiter: WaiterId | null): boolean {
     const group = waiter === null ? undefined : this.#queued.get(waiter)
-    return group?.includes(pending) && group.at(-1) !== pending
+    return group !== undefined && group.at(-1) !== pending && group.includes(pending)
   }
 
   /** Leaves its place. Who came last is who is told: when that one leaves, the one before asks again. */
