@@ -28,6 +28,7 @@ export interface AuditEvent {
   /** For endings: what the holder of that token is told. Null for granted and offered. */
   readonly reason: LossReason | null
   readonly cause: AuditCause
+  /** Who asked for the change; for what ended by itself, whose grant it was. */
   readonly principal: string
   readonly wallMs: WallMs
   readonly clusterMs: ClusterMs

@@ -4,6 +4,7 @@
  */
 import type { ChainedEvent, FencingToken } from '@leasehold/protocol'
 import { LIMITS, ProtocolError } from '@leasehold/protocol'
+import type { Revocation } from '../machine/index.js'
 import type { Telemetry } from '../ports/index.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { Subscriber } from './replica.js'
@@ -43,7 +44,6 @@ export class Feed {
   }
 
   publish(events: readonly ChainedEvent[]): void {
-    if (this.#listeners.size > 0) for (const event of events) if (event.type === 'revoked') this.#tell(event)
     if (this.#subscribers.size === 0) return
     for (let at = 0; at < events.length; at += LIMITS.pageMax) {
       const page = events.length <= LIMITS.pageMax ? events : events.slice(at, at + LIMITS.pageMax)
@@ -55,6 +55,11 @@ export class Feed {
         }
       }
     }
+  }
+
+  /** The audit's event names who revoked; who had the grant is to be told. */
+  tell(revocations: readonly Revocation[]): void {
+    for (const revocation of revocations) this.#tell(revocation)
   }
 
   close(): void {
@@ -73,10 +78,10 @@ export class Feed {
     }
   }
 
-  #tell(event: ChainedEvent): void {
+  #tell({ principal, name, token, reason }: Revocation): void {
     for (const listener of this.#listeners) {
       try {
-        listener(event.principal, event.name, event.token, event.reason ?? 'revoked')
+        listener(principal, name, token, reason)
       } catch (error) {
         this.#telemetry.log('warn', 'revocation listener failed', { reason: String(error) })
       }

@@ -302,6 +302,7 @@ export class Pipeline implements LogFollower {
     this.#checkpoint.applied(entry.index, entry.timeMs, bytes, !bare, nowMs)
     if (applied.moreDue) this.#beats.sweepDue()
     if (chained.length > 0) this.feed.publish(chained)
+    this.feed.tell(applied.revoked)
   }
 
   #flushIdle(): void {

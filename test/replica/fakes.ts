@@ -119,20 +119,20 @@ export class FakeMachine implements StateMachine {
   readonly applied: Entry[] = []
   readonly lost: number[] = []
   /** What the next apply brings besides its replies. */
-  next: { settled?: Applied['settled']; events?: readonly AuditEvent[]; moreDue?: boolean; throws?: Error } = {}
+  next: Partial<Pick<Applied, 'settled' | 'revoked' | 'events' | 'moreDue'>> & { throws?: Error } = {}
   #waiters = new Map<string, number>()
 
   constructor(log: string[] = []) {
     this.log = log
   }
   apply(entry: Entry): Applied {
-    const { settled = [], events = [], moreDue = false, throws } = this.next
+    const { settled = [], revoked = [], events = [], moreDue = false, throws } = this.next
     this.next = {}
     if (throws !== undefined) throw throws
     this.log.push(`apply ${entry.index}`)
     this.applied.push(entry)
     this.timeMs = entry.timeMs
-    return { replies: entry.commands.map((command) => this.#reply(command)), settled, events, moreDue }
+    return { replies: entry.commands.map((command) => this.#reply(command)), settled, revoked, events, moreDue }
   }
   lease() {
     return null

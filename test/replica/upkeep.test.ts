@@ -138,7 +138,8 @@ t.test('the feed hands out committed events in order; who throws is dropped and 
   })
   const revoked: unknown[] = []
   replica.onRevoked((...told) => revoked.push(told))
-  machine.next = { events: [event(1), event(2), event(3, { type: 'revoked', reason: 'revoked' })] }
+  const told = { principal: 'p', name: 'a', token: fencingToken(3), reason: 'revoked' } as const
+  machine.next = { events: [event(1), event(2), event(3, { type: 'revoked', principal: 'operator' })], revoked: [told] }
   replica.submit(renewal(), new Recorder(), 1, 1, NEVER)
   await clock.settle()
   machine.next = { events: [event(4)] }
