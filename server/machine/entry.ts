@@ -2,7 +2,18 @@
  * What the log hands to the machine, and what comes back. An entry is one batch of commands under one stamp.
  * `apply` is a function of the state and the entry alone: every member, and every replay, gets the same.
  */
-import type { AuditEvent, ClusterMs, Command, LogIndex, Reply, Term, WaiterId, WallMs } from '@leasehold/protocol'
+import type {
+  AuditEvent,
+  ClusterMs,
+  Command,
+  FencingToken,
+  LogIndex,
+  LossReason,
+  Reply,
+  Term,
+  WaiterId,
+  WallMs,
+} from '@leasehold/protocol'
 
 export interface Entry {
   readonly term: Term
@@ -16,11 +27,27 @@ export interface Entry {
   readonly commands: readonly Command[]
 }
 
+/** The final answer to an acquire that was QUEUED. Each waiter has exactly one, also where nobody listens any more. */
+export interface Settled {
+  readonly waiter: WaiterId
+  readonly reply: Reply
+}
+
+/** A grant or an offer that was ended by somebody else: whoever had it is to be told. The event's principal is who did it. */
+export interface Revocation {
+  /** Whose grant it was. */
+  readonly principal: string
+  readonly name: string
+  readonly token: FencingToken
+  readonly reason: LossReason
+}
+
 export interface Applied {
   /** One per command, in their order. A command without an answer of its own (internal ones) has a bare OK. */
   readonly replies: readonly Reply[]
   /** Final answers to acquires that were QUEUED by this entry or an earlier one. */
-  readonly settled: readonly { readonly waiter: WaiterId; readonly reply: Reply }[]
+  readonly settled: readonly Settled[]
+  readonly revoked: readonly Revocation[]
   /** In order; seq continues from the last one. */
   readonly events: readonly AuditEvent[]
   /** The sweep reached its bound: append a sweep entry at once. */

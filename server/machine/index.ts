@@ -1,1 +1,3 @@
 export * from './entry.js'
+export { MACHINE_LIMITS, type MachineLimits } from './limits.js'
+export { Machine } from './machine.js'

@@ -67,6 +67,8 @@ export class Checkpoint {
 
   /** Nothing else flushes: is a flush worth it by now? */
   idleDue(nowMs: number): boolean {
+    // Storage stages deletions of its own, in the background.
+    if (this.#store.staged) this.#waitingSinceMs ??= nowMs
     return this.#due(nowMs, REPLICA_LIMITS.idleFlushMs)
   }
 

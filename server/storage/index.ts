@@ -1,3 +1,4 @@
+export { OWNER_FILE, VOLUME_NAME } from './files.js'
 export { directoryState, formDirectory, type NewIdentity } from './forming.js'
 export { type DiskHook, type DiskStep, MemoryDisk } from './memorydisk.js'
 export { openStore } from './recovery.js'

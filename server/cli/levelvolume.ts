@@ -1,0 +1,101 @@
+/** An ordered volume over LevelDB. Every commit is synced; nothing is ever written without it. */
+import { Level } from 'level'
+import type { Key, Value, Volume, VolumeBatch } from '../ports/index.js'
+
+const MIB = 1_048_576
+
+const OPTIONS = {
+  keyEncoding: 'view',
+  valueEncoding: 'view',
+  // The log's entries come and go: in a large buffer most of them are gone before they are ever compacted.
+  writeBufferSize: 32 * MIB,
+  cacheSize: 16 * MIB,
+} as const
+
+type Database = Level<Uint8Array, Uint8Array>
+
+const WRITE = { sync: true } as const
+
+const SCAN_ROWS = 1_000
+/** Chunks of fewer rows are not read ahead. */
+const AHEAD_ROWS = 256
+/** Of what a scan reads ahead. */
+const SCAN_BYTES_MAX = 4 * MIB
+
+/** Called when the volume is about to give up its lock, and once it has. */
+export interface VolumeHooks {
+  closing(): Promise<void>
+  closed(): void
+}
+
+export class LevelVolume implements Volume {
+  readonly #database: Database
+  readonly #hooks: VolumeHooks
+  #closing: Promise<void> | null = null
+
+  private constructor(database: Database, hooks: VolumeHooks) {
+    this.#database = database
+    this.#hooks = hooks
+  }
+
+  static async open(path: string, options: { create: boolean }, hooks: VolumeHooks): Promise<LevelVolume> {
+    // Without `create`, LevelDB would make an empty database of a damaged one.
+    const { create } = options
+    const database: Database = new Level(path, { ...OPTIONS, createIfMissing: create, errorIfExists: create })
+    await database.open()
+    return new LevelVolume(database, hooks)
+  }
+
+  get(key: Key): Promise<Value | undefined> {
+    return this.#database.get(key)
+  }
+
+  async *scan(range: { from: Key; to: Key; reverse?: boolean; chunkRows?: number }) {
+    const { from, to, reverse = false, chunkRows = SCAN_ROWS } = range
+    const options = { gte: from, lt: to, reverse, fillCache: false, highWaterMarkBytes: SCAN_BYTES_MAX }
+    const iterator = this.#database.iterator(options)
+    try {
+      let next = iterator.nextv(chunkRows)
+      for (;;) {
+        const rows = await next
+        if (rows.length === 0) return
+        // While a large chunk is being worked on, the next one is read.
+        if (chunkRows >= AHEAD_ROWS) next = settledLater(iterator.nextv(chunkRows))
+        yield rows
+        if (chunkRows < AHEAD_ROWS) next = iterator.nextv(chunkRows)
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
+  batch(): VolumeBatch {
+    const batch = this.#database.batch()
+    return {
+      put: (key, value) => {
+        batch.put(key, value)
+      },
+      del: (key) => {
+        batch.del(key)
+      },
+      commit: () => batch.write(WRITE),
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#hooks.closing()
+    await this.#database.close()
+    this.#hooks.closed()
+  }
+}
+
+/** Whoever stops early never looks at what was read ahead. */
+function settledLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
+}

@@ -1,0 +1,47 @@
+/** Reads the fields of a stored row in their order. A shape that this version does not know throws; it never guesses. */
+export class FieldReader {
+  #where = ''
+  #fields: readonly unknown[] = []
+  #at = 0
+
+  open(table: string, key: string, fields: readonly unknown[]): this {
+    this.#where = `${table}/${key}`
+    this.#fields = fields
+    this.#at = 0
+    return this
+  }
+
+  int(): number {
+    const value = this.#fields[this.#at++]
+    if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw this.#unknown('a whole number')
+    return value
+  }
+
+  text(): string {
+    const value = this.#fields[this.#at++]
+    if (typeof value !== 'string') throw this.#unknown('a text')
+    return value
+  }
+
+  textOrNull(): string | null {
+    const value = this.#fields[this.#at++]
+    if (value !== null && typeof value !== 'string') throw this.#unknown('a text or null')
+    return value
+  }
+
+  intOrText(): number | string {
+    return typeof this.#fields[this.#at] === 'string' ? this.text() : this.int()
+  }
+
+  get more(): boolean {
+    return this.#at < this.#fields.length
+  }
+
+  done(): void {
+    if (this.more) throw this.#unknown('the end of the row')
+  }
+
+  #unknown(expected: string): Error {
+    return new Error(`stored row ${this.#where}: field ${this.#at} should be ${expected}`)
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * The replicated state machine: `apply(entry)` -> replies, answers to those who waited, events. Pure and synchronous: it never reads a
+ * clock, draws a random number, awaits or imports I/O. What it computes is a function of its state and the entry
+ * alone, so every member, and every replay of the log, arrives at the same state.
+ *
+ * Its tables are all of its state. Whoever loads them calls `loaded()` before the first apply or read.
+ */
+import {
+  type AuditSeq,
+  auditSeq,
+  type ClusterMs,
+  type Command,
+  INTERNAL_OP,
+  type LeaseView,
+  OP,
+  type Reply,
+} from '@leasehold/protocol'
+import { acquire } from './commands/acquire.js'
+import { cancelWait } from './commands/cancel.js'
+import { admitRun, raiseTokens, trimAudit, waiterLost } from './commands/internal.js'
+import { revoke } from './commands/revoke.js'
+import { release, renew, transfer } from './commands/tokens.js'
+import type { Applied, Entry, StoredTable } from './entry.js'
+import { assertMachineLimits, MACHINE_LIMITS, type MachineLimits } from './limits.js'
+import { DONE } from './replies.js'
+import { State } from './state.js'
+import { sweep, sweepDue } from './sweep.js'
+import { listOf, viewOf } from './view.js'
+
+export class Machine {
+  readonly #state: State
+  /** Everything that storage writes down and loads. */
+  readonly tables: readonly StoredTable[]
+
+  /** Limits other than the usual are for tests: they are part of the state's meaning, the same on every member for ever. */
+  constructor(limits: Partial<MachineLimits> = {}) {
+    const all = { ...MACHINE_LIMITS, ...limits }
+    assertMachineLimits(all)
+    const state = new State(all)
+    this.#state = state
+    this.tables = [
+      state.meta,
+      state.leases.table,
+      state.waiters.table,
+      state.endings.table,
+      state.scopes,
+      state.records,
+    ]
+  }
+
+  /** Call once after rows were loaded into the tables, before anything else. */
+  loaded(): void {
+    this.#state.loaded()
+  }
+
+  /** Throws for an entry that cannot follow the last one, and for a command that this version does not know. */
+  apply(entry: Entry): Applied {
+    const state = this.#state
+    state.time.advance(entry)
+    state.member = entry.member
+    state.settled = []
+    state.revoked = []
+    state.audit.begin(entry)
+    sweep(state)
+    const replies: Reply[] = []
+    for (const command of entry.commands) replies.push(execute(state, command))
+    return {
+      replies,
+      settled: state.settled,
+      revoked: state.revoked,
+      events: state.audit.end(),
+      moreDue: sweepDue(state),
+    }
+  }
+
+  get timeMs(): ClusterMs {
+    return this.#state.time.nowMs
+  }
+  get horizonMs(): ClusterMs {
+    return this.#state.time.horizonMs
+  }
+
+  /**
+   * Whether beats are needed: somebody may wait for time to move on (the end of a lease, an offer, a delay, a wait). Not so for what is
+   * only remembered: it is judged by the time of whoever asks, and swept with the next entry, whenever that comes.
+   */
+  get timed(): boolean {
+    return this.#state.leases.size > 0
+  }
+
+  /** Null for a free name. */
+  lease(name: string): LeaseView | null {
+    const lease = this.#state.leases.get(name)
+    return lease === undefined ? null : viewOf(this.#state, lease)
+  }
+
+  /** `next` is the last name of the page, or null where the listing ends. */
+  list(query: { prefix: string; after: string | null; limit: number }): {
+    leases: readonly LeaseView[]
+    next: string | null
+  } {
+    return listOf(this.#state, query)
+  }
+
+  /** Held and offered ones, those included that have ended and wait for the sweep. */
+  get leaseCount(): number {
+    return this.#state.leases.liveCount
+  }
+  get waiterCount(): number {
+    return this.#state.waiters.size
+  }
+  /** The seqs that are kept: none while first > last. */
+  get audit(): { readonly first: AuditSeq; readonly last: AuditSeq } {
+    const meta = this.#state.meta.row
+    return { first: auditSeq(meta.auditFirst), last: auditSeq(meta.auditLast) }
+  }
+}
+
+function execute(state: State, command: Command): Reply {
+  switch (command.op) {
+    case OP.acquire:
+      return acquire(state, command)
+    case OP.renew:
+      return renew(state, command)
+    case OP.release:
+      return release(state, command)
+    case OP.transfer:
+      return transfer(state, command)
+    case OP.revoke:
+      return revoke(state, command)
+    case OP.cancelWait:
+      return cancelWait(state, command)
+    case INTERNAL_OP.beat:
+    case INTERNAL_OP.sweep:
+      return DONE // the entry itself has moved time on and swept
+    case INTERNAL_OP.admitRun:
+      return admitRun(state, command)
+    case INTERNAL_OP.waiterLost:
+      return waiterLost(state, command)
+    case INTERNAL_OP.trimAudit:
+      return trimAudit(state, command)
+    case INTERNAL_OP.raiseTokens:
+      return raiseTokens(state, command)
+    default:
+      throw new Error(`a command that this version does not know: ${JSON.stringify(command)}`)
+  }
+}

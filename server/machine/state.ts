@@ -1,0 +1,56 @@
+/** All of the machine's state, and what the entry under way has brought about so far. It only holds; it decides nothing. */
+import type { Reply, WaiterId } from '@leasehold/protocol'
+import { Audit } from './audit.js'
+import { Endings } from './endings.js'
+import type { Revocation, Settled } from './entry.js'
+import { Leases } from './leases.js'
+import type { MachineLimits } from './limits.js'
+import { MetaTable } from './meta.js'
+import { Waiters } from './queue.js'
+import { Records } from './records.js'
+import { Scopes } from './scopes.js'
+import { Time } from './time.js'
+
+export class State {
+  readonly limits: MachineLimits
+  readonly meta = new MetaTable()
+  readonly leases = new Leases()
+  readonly waiters = new Waiters()
+  readonly audit = new Audit(this.meta)
+  readonly time: Time
+  readonly endings: Endings
+  readonly scopes: Scopes
+  readonly records: Records
+  /** Of the entry under way. */
+  member = ''
+  settled: Settled[] = []
+  revoked: Revocation[] = []
+
+  constructor(limits: MachineLimits) {
+    this.limits = limits
+    this.time = new Time(this.meta, limits)
+    this.endings = new Endings(limits)
+    this.scopes = new Scopes(limits, this.meta)
+    this.records = new Records(limits, this.meta, this.scopes)
+  }
+
+  /** The next fencing token. It never repeats and never goes back. */
+  nextToken(): number {
+    const meta = this.meta.row
+    if (meta.token >= this.limits.tokenMax) throw new RangeError('the fencing tokens are used up')
+    return ++meta.token
+  }
+
+  settle(waiter: number, reply: Reply): void {
+    this.settled.push({ waiter: waiter as WaiterId, reply })
+  }
+
+  /** Builds what is derived, once, after all rows are loaded. */
+  loaded(): void {
+    this.leases.loaded()
+    this.waiters.loaded()
+    this.endings.loaded()
+    this.scopes.loaded()
+    for (const record of this.records.loaded()) this.waiters.get(record.ref)!.record = record
+  }
+}

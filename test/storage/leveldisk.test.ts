@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { LevelDisk } from '@leasehold/server/cli'
+import { StorageRefusal } from '@leasehold/server/storage'
+import t from 'tap'
+import { allEntries, entryOf, formed, openOn } from './support.js'
+
+async function refusal(work: Promise<unknown>): Promise<StorageRefusal> {
+  const error = await work.then(
+    () => new Error('nothing was refused'),
+    (reason: unknown) => reason,
+  )
+  if (!(error instanceof StorageRefusal)) throw error
+  return error
+}
+
+t.test('a directory is formed once, and names who has it open', async (t) => {
+  const path = join(t.testdir({}), 'data')
+  const disk = await formed(new LevelDisk(path))
+  t.equal((await refusal(formed(new LevelDisk(path)))).code, 'EXISTS')
+  const { store, flush } = await openOn(disk)
+  t.same(readdirSync(path).sort(), ['identity', 'owner', 'side', 'volume'])
+  t.equal(readFileSync(join(path, 'owner'), 'utf8'), `${process.pid}\n`)
+  store.stageEntries([entryOf(1)])
+  await flush()
+  await store.close()
+  await store.close()
+  t.same(readdirSync(path).sort(), ['identity', 'side', 'volume'])
+})
+
+t.test('a second open within the process is refused, and leaves the lock alone', async (t) => {
+  const path = join(t.testdir({}), 'data')
+  const { store } = await openOn(await formed(new LevelDisk(path)))
+  t.match(await refusal(openOn(new LevelDisk(path))), { code: 'IN_USE', message: /this very process/ })
+  const other = await inAnotherProcess(path)
+  t.match(other, { code: 'IN_USE' })
+  t.match(other.message, `in use by process ${process.pid}`)
+  await store.close()
+  const again = await openOn(new LevelDisk(path))
+  await again.store.close()
+})
+
+/** What another process is told that opens the directory. */
+async function inAnotherProcess(path: string): Promise<{ code: string; message: string }> {
+  const script = `
+    import { LevelDisk } from '@leasehold/server/cli'
+    try {
+      await new LevelDisk(process.argv[1]).openVolume({ create: false })
+      console.log(JSON.stringify({ code: 'OPENED', message: '' }))
+    } catch (error) {
+      console.log(JSON.stringify({ code: error.code, message: error.message }))
+    }
+    process.exit(0)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  await once(child, 'close')
+  return JSON.parse(output)
+}
+
+t.test('what is not a directory of ours is refused, and left as it is', async (t) => {
+  const path = t.testdir({ foreign: { 'notes.txt': 'mine' }, file: 'a file' })
+  t.match(await refusal(openOn(new LevelDisk(join(path, 'foreign')))), { code: 'NOT_OURS', message: /notes\.txt/ })
+  t.match(await refusal(formed(new LevelDisk(join(path, 'foreign')))), { code: 'EXISTS' })
+  t.match(await refusal(openOn(new LevelDisk(join(path, 'file')))), { code: 'NOT_OURS' })
+  t.match(await refusal(openOn(new LevelDisk(join(path, 'absent')))), { code: 'NOT_FORMED' })
+  t.same(readdirSync(join(path, 'foreign')), ['notes.txt'])
+})
+
+t.test('without CURRENT no empty volume takes the place of the lost one', async (t) => {
+  const path = join(t.testdir({}), 'data')
+  const { store, flush } = await openOn(await formed(new LevelDisk(path)))
+  store.stageEntries([entryOf(1)])
+  await flush()
+  await store.close()
+  const current = join(path, 'volume', 'CURRENT')
+  const content = readFileSync(current)
+  rmSync(current)
+  for (let start = 1; start <= 2; start += 1) {
+    t.match(await refusal(openOn(new LevelDisk(path))), { code: 'MISSING_FILES', message: /CURRENT/ })
+  }
+  writeFileSync(current, content)
+  const again = await openOn(new LevelDisk(path))
+  t.same(await allEntries(again.store), [entryOf(1)])
+  await again.store.close()
+})
+
+t.test('a forming that was cut short is done over', async (t) => {
+  const path = join(t.testdir({}), 'data')
+  const disk = new LevelDisk(path)
+  const real = disk.replaceFile.bind(disk)
+  let writes = 0
+  disk.replaceFile = async (name, bytes) => {
+    writes += 1
+    if (writes === 3) throw new Error('the power is gone')
+    await real(name, bytes)
+  }
+  await t.rejects(formed(disk), { code: 'DISK_FAILED' })
+  t.match(await refusal(openOn(new LevelDisk(path))), { code: 'NOT_FORMED' })
+  const { store } = await openOn(await formed(new LevelDisk(path)))
+  await store.close()
+})
