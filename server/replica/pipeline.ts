@@ -141,7 +141,7 @@ export class Pipeline implements LogFollower {
   lead(_term: Term, baseMs: ClusterMs): void {
     this.#cluster.lead(baseMs)
     this.#beats.want({ op: INTERNAL_OP.admitRun, member: this.#memberId })
-    this.#closeBatch()
+    this.#guard(() => this.#closeBatch())
   }
 
   follow(): void {
@@ -149,7 +149,10 @@ export class Pipeline implements LogFollower {
   }
 
   settled(index: LogIndex): void {
-    if (this.#dead) return
+    this.#guard(() => this.#settle(index))
+  }
+
+  #settle(index: LogIndex): void {
     const flight = this.#flights.find((one) => one.index === index)
     if (flight !== undefined) {
       const seconds = (this.#clock.monotonicMs() - flight.startedMs) / 1_000
@@ -160,23 +163,19 @@ export class Pipeline implements LogFollower {
   }
 
   apply(entry: Entry): void {
-    if (this.#dead) return
-    try {
-      this.#applyEntry(entry)
-    } catch (error) {
-      this.stop()
-      this.#hooks.fatal(error instanceof Error ? error : new Error(String(error)))
-    }
+    this.#guard(() => this.#applyEntry(entry))
   }
 
   // Ticks and the end
 
   tick(nowMs: number): void {
     this.#cluster.gather()
-    if (!this.#admitted || this.#dead) return
+    if (!this.#admitted) return
     this.#beats.tick(nowMs, this.#machine.timed)
-    if (!this.#gathering.empty || this.#beats.due) this.#closeBatch()
-    if (!this.#store.flushing && this.#checkpoint.idleDue(nowMs)) this.#flushIdle()
+    this.#guard(() => {
+      if (!this.#gathering.empty || this.#beats.due) this.#closeBatch()
+      if (!this.#store.flushing && this.#checkpoint.idleDue(nowMs)) this.#flushIdle()
+    })
   }
 
   /** Nobody gets an answer from now on. */
@@ -191,12 +190,23 @@ export class Pipeline implements LogFollower {
     while (!this.#dead && (this.#inFlight > 0 || this.#busy)) await moved()
     for (const { to, id, attempt } of this.#waiting.drain()) this.refuse(to, id, attempt, 'SHUTTING_DOWN')
     this.#answers.flush()
-    if (!this.#dead) this.#flushIdle()
+    this.#guard(() => this.#flushIdle())
     while (!this.#dead && this.#busy) await moved()
   }
 
   get #busy(): boolean {
     return this.#flights.length > 0 || this.#store.flushing
+  }
+
+  /** Whatever throws here has broken an invariant: better no answer than a wrong one. */
+  #guard(step: () => void): void {
+    if (this.#dead) return
+    try {
+      step()
+    } catch (error) {
+      this.stop()
+      this.#hooks.fatal(error instanceof Error ? error : new Error(String(error)))
+    }
   }
 
   // The way itself
@@ -208,13 +218,13 @@ export class Pipeline implements LogFollower {
     this.#closing = true
     this.#clock.soon(() => {
       this.#closing = false
-      this.#closeBatch()
+      this.#guard(() => this.#closeBatch())
     })
   }
 
   /** Closes the first batch, stamps and appends it, if the log takes one now. */
   #closeBatch(): void {
-    if (this.#dead || !this.#log.ready) return
+    if (!this.#log.ready) return
     const nowMs = this.#clock.monotonicMs()
     const batch = this.#takeBatch(nowMs)
     const own = this.#beats.take(batch === null, nowMs)
@@ -302,7 +312,7 @@ export class Pipeline implements LogFollower {
     this.#checkpoint.applied(entry.index, entry.timeMs, bytes, !bare, nowMs)
     if (applied.moreDue) this.#beats.sweepDue()
     if (chained.length > 0) this.feed.publish(chained)
-    this.feed.tell(applied.revoked)
+    if (applied.revoked.length > 0) this.feed.tell(applied.revoked)
   }
 
   #flushIdle(): void {
@@ -310,10 +320,11 @@ export class Pipeline implements LogFollower {
     if (!this.#store.staged) return
     const startedMs = this.#clock.monotonicMs()
     this.#store.flush(() => {
-      if (this.#dead) return
-      this.#telemetry.flush((this.#clock.monotonicMs() - startedMs) / 1_000, 0)
-      this.#flushed()
-      this.#closeBatch()
+      this.#guard(() => {
+        this.#telemetry.flush((this.#clock.monotonicMs() - startedMs) / 1_000, 0)
+        this.#flushed()
+        this.#closeBatch()
+      })
       this.#moved?.()
     })
   }
