@@ -71,8 +71,8 @@ interface Description {
   readonly needs?: readonly string[]
   /** Takes its flags also from a JSON file named by `--config`, and refuses unknown LEASEHOLD_ variables. */
   readonly configurable?: boolean
-  /** Handles SIGINT and SIGTERM by itself. */
-  readonly ownSignals?: boolean
+  /** Handles signals, and a standard output that nobody reads any more, by itself. */
+  readonly longRunning?: boolean
   readonly notes?: readonly string[]
 }
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /** The `leasehold` command: finds the command, settles its settings, runs it, and turns its failure into one line. */
-import { readFileSync } from 'node:fs'
 import { CliError, type Command, EXIT, type Io, UsageError } from './command.js'
 import { commands } from './commands.js'
 import { settle } from './config.js'
 import { helpOf, overview } from './help.js'
+import { version } from './version.js'
 
 async function main(argv: readonly string[]): Promise<number> {
   const first = argv[0]
@@ -25,7 +25,11 @@ async function main(argv: readonly string[]): Promise<number> {
 async function runCommand(command: Command, argv: readonly string[]): Promise<number> {
   const stop = new AbortController()
   const onSignal = () => stop.abort()
-  if (!command.ownSignals) for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal)
+  if (!command.longRunning) {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, onSignal)
+    // A reader that has seen enough (`| head`) is no failure.
+    process.stdout.on('error', () => process.exit(EXIT.done))
+  }
   const io: Io = {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
@@ -72,15 +76,5 @@ function say(text: string): number {
   process.stdout.write(text)
   return EXIT.done
 }
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}
-
-// A reader that has seen enough (`| head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.fatal),
-)
 
 process.exitCode = await main(process.argv.slice(2))

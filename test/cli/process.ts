@@ -1,7 +1,11 @@
 /** Starts real `leasehold` processes for tests, and ends them. Every process has a test that owns it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
 
 export const MAIN = fileURLToPath(new URL('../../../server/dist/cli/main.js', import.meta.url))
 
@@ -81,4 +85,27 @@ export function startLeasehold(args: readonly string[], env: Env = {}, cwd?: str
 /** Runs a command to its end. */
 export function leasehold(args: readonly string[], env: Env = {}): Promise<Outcome> {
   return startLeasehold(args, env).done
+}
+
+export interface Server extends Started {
+  readonly url: string
+  readonly data: string
+}
+
+/** A folder that goes when the test does. */
+export function scratch(t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'leasehold-cli-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A server on a free port, ended with the test. Resolves once it serves. */
+export async function serving(t: Test, data: string, args: readonly string[] = [], env: Env = {}): Promise<Server> {
+  const server = startLeasehold(['serve', '--data', data, '--listen', '127.0.0.1:0', ...args], env)
+  t.teardown(async () => {
+    server.child.kill('SIGKILL')
+    await server.done
+  })
+  const [, url = ''] = await server.said(/"event":"serving","url":"([^"]+)"/)
+  return { ...server, url, data }
 }

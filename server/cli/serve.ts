@@ -1,0 +1,195 @@
+/** `leasehold serve`: one member, until it is told to stop. */
+import closeWithGrace from 'close-with-grace'
+import type { ServerTelemetry } from '../http/index.js'
+import type { Telemetry } from '../ports/index.js'
+import { type Address, isLoopback, parseAddress } from './address.js'
+import { CliError, command, EXIT, type Io } from './command.js'
+import { readDuration } from './formats.js'
+import type { RunningServer } from './server.js'
+import { version } from './version.js'
+
+/** A clean shutdown takes no longer; what is not done by then is cut off. */
+const CLOSE_MS_MAX = 4_800
+/** Ctrl-C under npm arrives twice: once from the terminal, once from npm. A second signal so soon is no second wish. */
+const SAME_WISH_MS = 1_000
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
+export const serve = command({
+  name: 'serve',
+  summary: 'run a server',
+  operands: [],
+  configurable: true,
+  longRunning: true,
+  flags: {
+    name: {
+      type: 'string',
+      format: 'name',
+      value: 'NAME',
+      env: 'LEASEHOLD_NAME',
+      default: 'n1',
+      help: "this member's name; a data directory belongs to one name",
+    },
+    data: {
+      type: 'string',
+      value: 'DIRECTORY',
+      env: 'LEASEHOLD_DATA',
+      default: './data',
+      help: 'where everything is kept; made if it is missing',
+    },
+    listen: {
+      type: 'string',
+      format: 'address',
+      value: 'HOST:PORT',
+      env: 'LEASEHOLD_LISTEN',
+      default: '127.0.0.1:7420',
+      help: 'where clients come in; port 0 takes a free one',
+    },
+    insecure: {
+      type: 'boolean',
+      env: 'LEASEHOLD_INSECURE',
+      help: 'listen on other addresses than loopback although there is no TLS and no access control yet',
+    },
+    'audit-age': {
+      type: 'string',
+      format: 'duration',
+      value: 'DURATION',
+      env: 'LEASEHOLD_AUDIT_AGE',
+      help: 'how long the history is kept (default: 168h)',
+    },
+    'audit-bytes': {
+      type: 'integer',
+      min: 1_048_576,
+      value: 'BYTES',
+      env: 'LEASEHOLD_AUDIT_BYTES',
+      help: 'how large the history may grow (default: 1 GiB)',
+    },
+    'log-level': {
+      type: 'string',
+      choices: ['debug', 'info', 'warn', 'error', 'silent'],
+      value: 'LEVEL',
+      env: 'LEASEHOLD_LOG_LEVEL',
+      default: 'info',
+      help: 'how much to tell',
+    },
+    'log-format': {
+      type: 'string',
+      choices: ['json', 'text', 'auto'],
+      value: 'FORMAT',
+      env: 'LEASEHOLD_LOG_FORMAT',
+      default: 'auto',
+      help: 'auto: text on a terminal, JSON lines elsewhere',
+    },
+    config: {
+      type: 'string',
+      value: 'FILE',
+      env: 'LEASEHOLD_CONFIG',
+      help: 'a JSON file with these settings, by the names of the flags',
+    },
+  },
+  notes: [
+    'TERM and INT end it cleanly: no new work, what was accepted is finished and written down, exit code 0 within 5 s.',
+    'Exits 1, and says what to do, when it cannot start; 70 when it cannot go on (a failed write, for one).',
+  ],
+  async run({ settings, io }) {
+    const address = parseAddress(settings.listen)
+    if (!isLoopback(address) && !settings.insecure) {
+      throw new CliError(
+        EXIT.usage,
+        `${settings.listen} can be reached from other machines, and there is no TLS and no access control yet: ` +
+          'listen on 127.0.0.1, or say --insecure if the network is guarded by other means',
+      )
+    }
+    process.stdout.on('error', () => undefined)
+    const telemetry = await telemetryOf(settings, io)
+    const die = (error: unknown) => fail(error, telemetry, io)
+    process.on('uncaughtException', die)
+    process.on('unhandledRejection', die)
+    // Before it serves there is nothing to finish.
+    const leave = () => process.exit(EXIT.done)
+    for (const signal of STOP_SIGNALS) process.on(signal, leave)
+    const server = await start(settings, address, telemetry, die)
+    for (const signal of STOP_SIGNALS) process.off(signal, leave)
+    telemetry.log('info', 'serving', { url: server.url, data: settings.data, pid: process.pid })
+    return untilStopped(server, telemetry)
+  },
+})
+
+/** Only a server needs the libraries behind this, and those behind `start`. */
+async function telemetryOf(settings: Record<'name' | 'log-level' | 'log-format', string>, io: Io) {
+  const { ServerTelemetry } = await import('../http/index.js')
+  const { createLogger } = await import('./logger.js')
+  const format = settings['log-format'] === 'auto' ? (process.stdout.isTTY ? 'text' : 'json') : settings['log-format']
+  const level = settings['log-level']
+  return new ServerTelemetry(createLogger({ level, format, memberId: settings.name, write: io.out }))
+}
+
+interface Wish {
+  readonly name: string
+  readonly data: string
+  readonly 'audit-age': string | undefined
+  readonly 'audit-bytes': number | undefined
+}
+
+async function start(wish: Wish, address: Address, telemetry: ServerTelemetry, fatal: (error: unknown) => never) {
+  const { startServer, ListenError } = await import('./server.js')
+  const { StorageRefusal } = await import('../storage/index.js')
+  try {
+    return await startServer({
+      memberId: wish.name,
+      dataPath: wish.data,
+      address,
+      version: version(),
+      telemetry,
+      fatal,
+      ...(wish['audit-age'] !== undefined && { auditAgeMs: readDuration(wish['audit-age']) }),
+      ...(wish['audit-bytes'] !== undefined && { auditBytes: wish['audit-bytes'] }),
+    })
+  } catch (error) {
+    if (error instanceof ListenError) throw new CliError(EXIT.refused, error.message)
+    if (error instanceof StorageRefusal) throw new CliError(EXIT.refused, `${wish.data}: ${error.message}`)
+    throw error
+  }
+}
+
+/** Ends the process by itself: exit code 0 after a clean shutdown, 1 after one that took too long or failed. */
+function untilStopped(server: RunningServer, telemetry: Telemetry): Promise<never> {
+  closeWithGrace(
+    {
+      delay: CLOSE_MS_MAX,
+      logger: false,
+      skip: ['uncaughtException', 'unhandledRejection', 'beforeExit'],
+      onTimeout: (ms) => telemetry.log('error', 'not stopped in time', { ms }),
+    },
+    async ({ signal }) => {
+      oneWish()
+      telemetry.log('info', 'stopping', { signal })
+      try {
+        await server.close()
+      } catch (error) {
+        telemetry.log('error', 'not stopped cleanly', { reason: (error as Error).message })
+        throw error
+      }
+      telemetry.log('info', 'stopped')
+    },
+  )
+  return new Promise<never>(() => undefined)
+}
+
+/** From here on only a signal after SAME_WISH_MS ends the process early. */
+function oneWish(): void {
+  const startedMs = performance.now()
+  for (const signal of STOP_SIGNALS) {
+    process.removeAllListeners(signal)
+    process.on(signal, () => {
+      if (performance.now() - startedMs > SAME_WISH_MS) process.exit(EXIT.refused)
+    })
+  }
+}
+
+/** Nothing more is answered, and nothing tidied up: what was acknowledged is on disk, and the next start recovers it. */
+function fail(error: unknown, telemetry: Telemetry, io: Io): never {
+  const message = error instanceof Error ? error.message : String(error)
+  telemetry.log('error', 'fatal', { reason: message, stack: error instanceof Error ? error.stack : undefined })
+  io.err(`leasehold: cannot go on: ${message}\n`)
+  process.exit(EXIT.fatal)
+}
