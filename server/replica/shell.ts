@@ -59,6 +59,7 @@ export class Shell implements Replica {
   async start(): Promise<void> {
     const admitted = new Promise<void>((resolve) => (this.#admitted = resolve))
     try {
+      this.#machine.loaded()
       await this.#log.start(this.#pipeline)
       await admitted
       this.#state = 'serving'

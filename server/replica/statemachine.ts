@@ -8,6 +8,8 @@ export interface LeasePage {
 }
 
 export interface StateMachine {
+  /** The tables hold the rows of the checkpoint: the replica calls this once, before it replays what follows. */
+  loaded(): void
   apply(entry: Entry): Applied
   readonly tables: readonly Pick<StoredTable, 'changeCount'>[]
   readonly timeMs: ClusterMs

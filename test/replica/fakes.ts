@@ -125,6 +125,7 @@ export class FakeMachine implements StateMachine {
   constructor(log: string[] = []) {
     this.log = log
   }
+  loaded(): void {}
   apply(entry: Entry): Applied {
     const { settled = [], revoked = [], events = [], moreDue = false, throws } = this.next
     this.next = {}

@@ -46,6 +46,12 @@ export class VirtualClock implements Clock {
     return this.#timers.size
   }
 
+  /** The process is gone: none of its timers and soon-tasks will ever run. */
+  stopAll(): void {
+    this.#timers.clear()
+    this.#soon = []
+  }
+
   /** Sets the wall clock alone (a person or NTP did it). */
   setWall(wallMs: number): void {
     this.#wallMs = wallMs
