@@ -5,7 +5,6 @@ import { type HouseRule, matches } from './rule.js'
 const FOREIGN = new RegExp(
   [
     String.raw`(?<![\w.])/(?:wo${'rk'}|ho${'me'}|ro${'ot'}|Us${'ers'})/\w`,
-    String.raw`\b[a-z]:\\`,
     String.raw`\bissues? #?\d+\b`,
     String.raw`\bco-auth${'ored'}-by\b`,
     String.raw`\blanguage mo${'del'}s?\b`,
