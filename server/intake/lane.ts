@@ -150,11 +150,10 @@ export class Lane implements Recipient {
       this.#outlet.answer(slot.id, slot.attempt, code, fields)
       return
     }
-    const { id, attempt } = slot
+    this.#outlet.answer(slot.id, slot.attempt, code, fields)
     this.#finished(slot, code, fields)
     if (slot.op === OP.cancelWait && code === OK && slot.key !== null) this.#dequeue(slot.key)
     this.#release(slot)
-    this.#outlet.answer(id, attempt, code, fields)
   }
 
   flush(): void {
