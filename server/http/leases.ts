@@ -31,6 +31,8 @@ import { readState } from './reading.js'
 import {
   AcquireBody,
   Granted,
+  Headers,
+  KeyedHeaders,
   Lease,
   Leases,
   ListQuery,
@@ -50,10 +52,6 @@ import { sendProblem } from './unit.js'
 const CHANGES = ['UNSUPPORTED_MEDIA_TYPE', 'TOO_LARGE', 'LIMIT_REACHED', 'NO_QUORUM', 'OUTCOME_UNKNOWN'] as const
 const RECORDED = ['STALE', 'IDEMPOTENCY_MISMATCH'] as const
 
-/** Header of acquire and revoke: names the request, whatever the attempt. */
-const KEY_HELP =
-  'Takes the header Idempotency-Key (1 to 255 visible ASCII characters). The header Leasehold-Client names the client.'
-
 export function leaseRoutes(app: App, context: Context): void {
   changeRoutes(app, context)
   readRoutes(app, context)
@@ -66,9 +64,9 @@ function changeRoutes(app: App, context: Context): void {
       config: { op: OP.acquire },
       schema: {
         summary: 'Acquire a lease, waiting for it if asked to',
-        description: KEY_HELP,
         params: NameParams,
         querystring: NoQuery,
+        headers: KeyedHeaders,
         body: AcquireBody,
         response: responses({ 200: Granted, 202: Offered }, [...CHANGES, ...RECORDED, 'LEASE_HELD', 'LEASE_LOST']),
       },
@@ -83,6 +81,7 @@ function changeRoutes(app: App, context: Context): void {
         summary: 'Renew a lease, or claim an offer',
         params: NameParams,
         querystring: NoQuery,
+        headers: Headers,
         body: TokenBody,
         response: responses({ 200: Granted }, [...CHANGES, 'LEASE_LOST']),
       },
@@ -101,6 +100,7 @@ function changeRoutes(app: App, context: Context): void {
         summary: 'Release a lease',
         params: NameParams,
         querystring: NoQuery,
+        headers: Headers,
         body: TokenBody,
         response: responses({ 200: Released }, [...CHANGES, 'LEASE_LOST']),
       },
@@ -119,6 +119,7 @@ function changeRoutes(app: App, context: Context): void {
         summary: 'Hand a lease over to a holder that waits for it',
         params: NameParams,
         querystring: NoQuery,
+        headers: Headers,
         body: TransferBody,
         response: responses({ 200: Transferred }, [...CHANGES, 'LEASE_LOST', 'NO_SUCH_WAITER']),
       },
@@ -136,9 +137,9 @@ function changeRoutes(app: App, context: Context): void {
       config: { op: OP.revoke },
       schema: {
         summary: 'Revoke a lease, whoever holds it',
-        description: KEY_HELP,
         params: NameParams,
         querystring: NoQuery,
+        headers: KeyedHeaders,
         response: responses({ 200: Revoked }, [...CHANGES, ...RECORDED, 'LEASE_NOT_FOUND']),
       },
     },

@@ -1,6 +1,6 @@
 /** The exposition for Prometheus. */
 import type { Context } from './context.js'
-import { NoQuery } from './schemas.js'
+import { Exposition, NoQuery, responses } from './schemas.js'
 import type { App } from './server.js'
 
 /** Registered only where there is something to expose. */
@@ -9,7 +9,14 @@ export function metricsRoutes(app: App, context: Context): void {
   if (metrics === null) return
   app.get(
     '/metrics',
-    { config: { anyMedium: true }, schema: { summary: 'Metrics for Prometheus', querystring: NoQuery } },
+    {
+      config: { anyMedium: true },
+      schema: {
+        summary: 'Metrics for Prometheus',
+        querystring: NoQuery,
+        response: responses({ 200: Exposition }, [], 'text/plain'),
+      },
+    },
     async (_request, reply) => {
       const { leases, waiters, commitIndex, appliedIndex } = replica.status
       telemetry.gauge('leases', leases)

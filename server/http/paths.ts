@@ -3,21 +3,31 @@
  * which methods it has. Must never fold a path into another one.
  */
 import { ProtocolError } from '@leasehold/protocol'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { HTTP_LIMITS } from './limits.js'
 
 /** Throws ProtocolError INVALID_ARGUMENT or TOO_LARGE. */
 export function checkUrl(url: string): void {
   if (url.length > HTTP_LIMITS.urlBytesMax)
     throw new ProtocolError('TOO_LARGE', `url: at most ${HTTP_LIMITS.urlBytesMax} bytes, not ${url.length}`)
-  const query = url.search(/[?#]/)
-  const path = query === -1 ? url : url.slice(0, query)
+  const path = pathOf(url)
   if (!path.startsWith('/')) throw new ProtocolError('INVALID_ARGUMENT', 'path: must begin with /')
   for (const segment of path.split('/')) {
     const decoded = decodeSegment(segment)
     if (decoded === '.' || decoded === '..')
       throw new ProtocolError('INVALID_ARGUMENT', `path: the segment ${JSON.stringify(segment)} is refused`)
   }
+}
+
+/** HTTP/1.1 wants to know the host. Throws ProtocolError INVALID_ARGUMENT. */
+export function checkHost(request: FastifyRequest): void {
+  if (request.raw.httpVersion === '1.1' && request.headers.host === undefined)
+    throw new ProtocolError('INVALID_ARGUMENT', 'Host: the header is missing')
+}
+
+/** Without query, and without scheme and authority (the absolute form, which servers must take). */
+function pathOf(url: string): string {
+  return url.replace(/[?#].*$/s, '').replace(/^https?:\/\/[^/]*/i, '')
 }
 
 function decodeSegment(segment: string): string {
@@ -49,7 +59,7 @@ export class RouteTable {
 
   /** The methods of the route that this URL belongs to; null where there is none. */
   methodsOf(url: string): string | null {
-    const path = url.replace(/[?#].*$/s, '')
+    const path = pathOf(url)
     const methods = this.#routes.find(({ pattern }) => pattern.test(path))?.methods
     return methods === undefined ? null : [...methods].sort().join(', ')
   }

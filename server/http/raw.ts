@@ -2,6 +2,7 @@
  * Answers to what is no HTTP request: nothing above the socket has seen it. Must never write to a connection on which a
  * response has begun.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { problem } from './problem.js'
 
@@ -18,6 +19,12 @@ export function refuseRaw(error: ParseError, socket: Socket): void {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') end(socket, '408 Request Timeout', 'the request did not come in time')
   else if (error.code === 'HPE_HEADER_OVERFLOW') end(socket, '413 Content Too Large', 'the header is too large')
   else end(socket, '400 Bad Request', 'this is no HTTP/1.1 request')
+}
+
+/** For requests that expect anything but 100-continue. */
+export function refuseExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const body = JSON.stringify(problem('INVALID_ARGUMENT', 'Expect: only 100-continue is known'))
+  response.writeHead(400, { 'content-type': 'application/problem+json', connection: 'close' }).end(body)
 }
 
 function end(socket: Socket, status: string, detail: string): void {

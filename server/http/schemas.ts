@@ -105,6 +105,11 @@ export const Event = Type.Object({
 })
 export const Events = Type.Object({ events: Type.Array(Event), next: Nullable(Type.String()) })
 
+export const EventStream = Type.String({
+  description: 'Events whose id is a cursor and whose data is an event as JSON',
+})
+export const Exposition = Type.String({ description: 'Metrics in the text format of Prometheus' })
+
 export const Member = Type.Object({
   id: Type.String(),
   role: Type.Union([Type.Literal('leader'), Type.Literal('follower')]),
@@ -155,10 +160,24 @@ const extras: Partial<Record<ErrorCode, TProperties>> = {
 
 const ANYWHERE = ['INVALID_ARGUMENT', 'NOT_ACCEPTABLE', 'OVERLOADED', 'SHUTTING_DOWN', 'INTERNAL'] as const
 
+/** Headers that every unit of work may bring, and those of requests that keep a record. */
+export const Headers = Type.Object({
+  'leasehold-client': Type.Optional(Type.String({ description: "The client's name; its address where it gives none" })),
+})
+export const KeyedHeaders = Type.Object({
+  ...Headers.properties,
+  'idempotency-key': Type.Optional(
+    Type.String({ description: 'Names this request, whatever the attempt: 1 to 255 visible ASCII characters' }),
+  ),
+})
+
+const body = (schema: TSchema, type: string) => ({ description: 'Done', content: { [type]: { schema } } })
+
 /** The responses of a route: its own, the errors it names, and those that any route may give. By status. */
 export function responses(
   own: Readonly<Record<number, TSchema>>,
   codes: readonly ErrorCode[] = [],
+  type = 'application/json',
 ): Record<number, object> {
   const byStatus = new Map<number, TSchema[]>()
   for (const code of new Set([...codes, ...ANYWHERE])) {
@@ -167,7 +186,7 @@ export function responses(
     byStatus.set(status, [...(byStatus.get(status) ?? []), schema])
   }
   const all: Record<number, object> = {}
-  for (const [status, schema] of Object.entries(own)) all[Number(status)] = schema
+  for (const [status, schema] of Object.entries(own)) all[Number(status)] = body(schema, type)
   for (const [status, schemas] of byStatus) {
     const schema = schemas.length === 1 ? schemas[0] : Type.Union(schemas)
     all[status] = { description: 'Problem', content: { 'application/problem+json': { schema } } }

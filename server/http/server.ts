@@ -27,9 +27,9 @@ import { HTTP_LIMITS, type HttpLimits } from './limits.js'
 import { readBodies } from './media.js'
 import { metricsRoutes } from './metrics.js'
 import { describeRoutes, openapiRoute } from './openapi.js'
-import { checkUrl, RouteTable } from './paths.js'
+import { checkHost, checkUrl, RouteTable } from './paths.js'
 import { problemOf } from './problem.js'
-import { refuseRaw } from './raw.js'
+import { refuseExpectation, refuseRaw } from './raw.js'
 import type { MetricsSource } from './telemetry.js'
 import { closeUnit, openUnit, sendProblem, Unit } from './unit.js'
 import { sessionRoute } from './upgrade.js'
@@ -66,6 +66,8 @@ export async function createHttp(options: HttpOptions): Promise<App> {
   const table = new RouteTable(app)
   readBodies(app)
   app.setValidatorCompiler(validatorCompiler)
+  // Answers are made by hand and sent as bytes: the schemas of responses describe them, they do not shape them.
+  app.setSerializerCompiler(() => JSON.stringify)
   hooks(app, context)
   refusals(app, context, table)
   await describeRoutes(app, context)
@@ -102,6 +104,8 @@ function harden(limits: HttpLimits, random: Random): App {
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout: limits.headersMs,
       connectionsCheckingInterval: limits.checkConnectionsMs,
+      // Checked with the URL instead, so that its refusal is a problem document, too.
+      requireHostHeader: false,
     },
     clientErrorHandler: refuseRaw,
     frameworkErrors: (error, request, reply) => {
@@ -110,6 +114,7 @@ function harden(limits: HttpLimits, random: Random): App {
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.server.maxConnections = limits.connectionsMax
+  app.server.on('checkExpectation', refuseExpectation)
   return app
 }
 
@@ -147,6 +152,7 @@ function hooks(app: App, context: Context): void {
     if (intake.draining) reply.header('connection', 'close')
     try {
       checkUrl(request.raw.url ?? '')
+      checkHost(request)
       openUnit(request)
     } catch (error) {
       done(error as Error)
@@ -176,7 +182,12 @@ function refusals(app: App, context: Context, table: RouteTable): void {
     const allow = table.methodsOf(request.raw.url ?? '')
     if (allow === null) return sendProblem(request, reply, 'ROUTE_NOT_FOUND', ERRORS.ROUTE_NOT_FOUND.help)
     reply.header('allow', allow)
-    return sendProblem(request, reply, 'METHOD_NOT_ALLOWED', `${request.method} is not allowed here; ${allow} is`)
+    return sendProblem(
+      request,
+      reply,
+      'METHOD_NOT_ALLOWED',
+      `${request.method} is not allowed here; these are: ${allow}`,
+    )
   })
   app.setErrorHandler((error: FastifyError | Error, request, reply) => {
     const known = problemOf(error)

@@ -3,12 +3,13 @@
  * pressure both ways. Knows nothing of frames. Must never let a web page of another origin open a session.
  */
 import websocket from '@fastify/websocket'
-import { LIMITS } from '@leasehold/protocol'
+import { LIMITS, ProtocolError } from '@leasehold/protocol'
 import type { FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Clock } from '../ports/index.js'
 import type { Socket } from '../session/index.js'
 import type { Context } from './context.js'
+import { ignoreOtherUpgrades } from './plain.js'
 import type { App } from './server.js'
 import { sendProblem } from './unit.js'
 
@@ -22,7 +23,11 @@ export async function sessionRoute(app: App, context: Context): Promise<void> {
     },
     preClose: (done) => done(),
   })
+  ignoreOtherUpgrades(app.server)
   app.addHook('onClose', () => pinger.close())
+  app.addHook('onRequest', async (request) => {
+    if (request.ws) checkHandshake(request)
+  })
   app.route({
     method: 'GET',
     url: '/v1/session',
@@ -41,6 +46,19 @@ export async function sessionRoute(app: App, context: Context): Promise<void> {
       attach(context, socket, pinger)
     },
   })
+}
+
+const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{22}==$/
+
+/** What the handshake itself would refuse, refused as everything else is. Throws ProtocolError INVALID_ARGUMENT. */
+function checkHandshake(request: FastifyRequest): void {
+  const { url } = request.routeOptions
+  if (url !== undefined && url !== '/v1/session')
+    throw new ProtocolError('INVALID_ARGUMENT', 'only /v1/session is a WebSocket')
+  const version = Number(request.headers['sec-websocket-version'])
+  if (version !== 13 && version !== 8) throw new ProtocolError('INVALID_ARGUMENT', 'Sec-WebSocket-Version: must be 13')
+  if (!WEBSOCKET_KEY.test(request.headers['sec-websocket-key'] ?? ''))
+    throw new ProtocolError('INVALID_ARGUMENT', 'Sec-WebSocket-Key: must be 16 bytes in base64')
 }
 
 /** Browsers always send the Origin of the page, other clients none. */

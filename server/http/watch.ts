@@ -8,7 +8,7 @@ import type { Watch, WatchSink } from '../session/index.js'
 import type { Context } from './context.js'
 import { eventBody } from './history.js'
 import { problem } from './problem.js'
-import { responses, WatchQuery } from './schemas.js'
+import { EventStream, responses, WatchQuery } from './schemas.js'
 import type { App } from './server.js'
 import { closeUnit } from './unit.js'
 
@@ -30,7 +30,7 @@ export function watchRoutes(app: App, context: Context): void {
         summary: 'Changes as server-sent events, from a cursor or from now on',
         description: 'Resumes behind the header Last-Event-ID, which goes before the parameter after.',
         querystring: WatchQuery,
-        response: responses({}, ['CURSOR_COMPACTED', 'LIMIT_REACHED']),
+        response: responses({ 200: EventStream }, ['CURSOR_COMPACTED', 'LIMIT_REACHED'], 'text/event-stream'),
       },
     },
     (request, reply) => {

@@ -150,10 +150,11 @@ export class Lane implements Recipient {
       this.#outlet.answer(slot.id, slot.attempt, code, fields)
       return
     }
-    this.#outlet.answer(slot.id, slot.attempt, code, fields)
+    const { id, attempt } = slot
     this.#finished(slot, code, fields)
     if (slot.op === OP.cancelWait && code === OK && slot.key !== null) this.#dequeue(slot.key)
     this.#release(slot)
+    this.#outlet.answer(id, attempt, code, fields)
   }
 
   flush(): void {
