@@ -48,7 +48,6 @@ export function scanArray(bytes: Uint8Array, start: number, end: number, bounds:
     if (at + sizeBytes > end) throw half()
     const size = sizeBytes === 1 ? head & 0x0f : readSize(bytes, at + 1, sizeBytes - 1)
     at += sizeBytes
-    if (size > end - at) throw half()
     if (depth === bounds.depthMax) throw refuse(`nested deeper than ${bounds.depthMax}`)
     open[depth++] = left
     left = size

@@ -1,0 +1,5 @@
+/** All planted faults, room by room. */
+import type { Fault } from './fault.js'
+import { protocolFaults } from './protocol.js'
+
+export const faults: readonly Fault[] = [...protocolFaults]
