@@ -366,12 +366,15 @@ const READS: Record<string, Claim> = {
 
 export const LEASE_CLAIMS: Readonly<Record<string, Claim>> = { ...GRANTS, ...WAITING, ...RETRIES, ...READS }
 
-/** Runs every claim. `open` makes a world that has served for a while already (no hold of the horizon is on). */
-export async function leaseContract(t: Test, open: () => Promise<ContractWorld>): Promise<void> {
+/**
+ * Runs every claim. `open` makes a world that has served for a while already (no hold of the horizon is on). Where time
+ * is real, `jobs` claims wait for it side by side.
+ */
+export async function leaseContract(t: Test, open: () => Promise<ContractWorld>, jobs = 1): Promise<void> {
   const world = await open()
-  try {
-    for (const [claim, check] of Object.entries(LEASE_CLAIMS)) await t.test(claim, (t) => check(t as Test, world))
-  } finally {
-    await world.close()
+  t.jobs = jobs
+  t.teardown(() => world.close())
+  for (const [claim, check] of Object.entries(LEASE_CLAIMS)) {
+    t.test(claim, { buffered: jobs > 1 }, (t) => check(t as Test, world))
   }
 }
