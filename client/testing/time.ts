@@ -1,9 +1,7 @@
 /**
- * Time that a test moves. One true time; any number of machines whose clocks run at rates of their own, sleep, or are set
- * by somebody. Nothing happens by itself: what is due runs while `advance` moves on, in order, and promises settle in between.
+ * Time that a test moves. What takes no time happens by itself; what takes some happens while `advance` or `until` moves
+ * on, in the order of due times, and promises settle in between.
  */
-import type { Clock } from '@leasehold/server/ports'
-import type { Clocks, Timer } from '../clocks.js'
 
 interface Task {
   readonly run: () => void
@@ -20,7 +18,7 @@ export class TestTime {
   #alive = 0
   /** A binary heap by due time, then by order. */
   readonly #heap: Task[] = []
-  #soon: (() => void)[] = []
+  #soonCount = 0
 
   /** True time in milliseconds since this world began. */
   get nowMs(): number {
@@ -43,9 +41,13 @@ export class TestTime {
     }
   }
 
-  /** Runs `task` once what is happening now has settled. */
+  /** Runs `task` once what is happening now has settled; true time does not move for it, and nobody needs to advance. */
   soon(task: () => void): void {
-    this.#soon.push(task)
+    this.#soonCount++
+    setImmediate(() => {
+      this.#soonCount--
+      task()
+    })
   }
 
   /** Moves true time on by `ms`, running what becomes due. */
@@ -83,10 +85,7 @@ export class TestTime {
   async settle(): Promise<void> {
     for (let quiet = 0, guard = 0; quiet < 2; guard++) {
       if (guard === SETTLE_MAX) throw new Error('a world that never comes to rest')
-      quiet = this.#soon.length > 0 ? 0 : quiet + 1
-      const tasks = this.#soon
-      this.#soon = []
-      for (const task of tasks) task()
+      quiet = this.#soonCount > 0 ? 0 : quiet + 1
       await new Promise<void>((resolve) => setImmediate(resolve))
     }
   }
@@ -136,78 +135,4 @@ export class TestTime {
 
 function before(a: Task, b: Task): boolean {
   return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order)
-}
-
-export interface MachineOptions {
-  /** How fast its clocks run: 1.005 is half a percent fast. */
-  readonly rate?: number
-  readonly monotonicMs?: number
-  readonly wallMs?: number
-  readonly uptimeMs?: number
-}
-
-/** The clocks of one machine in that world, in the shapes that the server and the client take. */
-export class TestMachine implements Clock {
-  readonly #time: TestTime
-  readonly #rate: number
-  readonly #monotonicMs: number
-  readonly #uptimeMs: number
-  #wallMs: number
-  #sleptMs = 0
-
-  constructor(time: TestTime, options: MachineOptions = {}) {
-    this.#time = time
-    this.#rate = options.rate ?? 1
-    this.#monotonicMs = options.monotonicMs ?? 1_000
-    this.#wallMs = options.wallMs ?? Date.UTC(2026, 0, 1)
-    this.#uptimeMs = options.uptimeMs ?? 5_000
-  }
-
-  monotonicMs(): number {
-    return this.#monotonicMs + (this.#time.nowMs - this.#sleptMs) * this.#rate
-  }
-  wallMs(): number {
-    return Math.floor(this.#wallMs + this.#time.nowMs * this.#rate)
-  }
-  uptimeMs(): number {
-    return Math.floor((this.#uptimeMs + this.#time.nowMs * this.#rate) / 10) * 10
-  }
-  after(delayMs: number, task: () => void): () => void {
-    return this.#time.after(delayMs / this.#rate, task)
-  }
-  every(periodMs: number, task: () => void): () => void {
-    let cancel = () => {}
-    const again = () => {
-      cancel = this.after(periodMs, () => {
-        again()
-        task()
-      })
-    }
-    again()
-    return () => cancel()
-  }
-  soon(task: () => void): void {
-    this.#time.soon(task)
-  }
-
-  /** Somebody moves the wall clock. */
-  shiftWall(ms: number): void {
-    this.#wallMs += ms
-  }
-
-  /** The machine has slept for this long: call it after true time has moved on by as much while nothing of it ran. */
-  slept(ms: number): void {
-    this.#sleptMs += ms
-  }
-
-  /** These clocks as a client takes them. */
-  clocks(): Clocks {
-    return {
-      monotonicMs: () => this.monotonicMs(),
-      wallMs: () => this.wallMs(),
-      uptimeMs: () => this.uptimeMs(),
-      soon: (task) => this.soon(task),
-      after: (delayMs, task): Timer => ({ cancel: this.after(delayMs, task), hold: () => {} }),
-    }
-  }
 }
