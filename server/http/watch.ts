@@ -82,8 +82,10 @@ class Stream implements WatchSink {
     raw.once('close', () => this.#end())
   }
 
+  /** Only where a drain will be told: nothing else wakes the watch. */
   get congested(): boolean {
-    return this.#reply.raw.writableLength > this.#context.limits.streamBufferBytes
+    const { raw } = this.#reply
+    return raw.writableNeedDrain && raw.writableLength > this.#context.limits.streamBufferBytes
   }
 
   events(events: readonly ChainedEvent[]): void {

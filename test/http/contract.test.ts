@@ -109,8 +109,8 @@ t.test('listings and histories come in pages that lose nothing', async (t) => {
       'GET',
       `/v1/leases?prefix=a%2F&limit=2${after === '' ? '' : `&after=${encodeURIComponent(String(after))}`}`,
     )
-    seen.push(...(page.body['leases'] as { name: string }[]).map(({ name }) => name))
-    after = page.body['next']
+    seen.push(...(page.body.leases as { name: string }[]).map(({ name }) => name))
+    after = page.body.next
   }
   t.same(seen, ['a/1', 'a/2', 'a/3'])
 
@@ -118,8 +118,8 @@ t.test('listings and histories come in pages that lose nothing', async (t) => {
   const events: Record<string, unknown>[] = []
   for (let cursor: unknown = ''; cursor !== null; ) {
     const page = await ask('GET', `/v1/history?limit=2${cursor === '' ? '' : `&after=${cursor}`}`)
-    events.push(...(page.body['events'] as Record<string, unknown>[]))
-    cursor = page.body['next']
+    events.push(...(page.body.events as Record<string, unknown>[]))
+    cursor = page.body.next
   }
   t.same(
     events.map(({ seq, type, name }) => [seq, type, name]),
@@ -142,17 +142,17 @@ t.test('listings and histories come in pages that lose nothing', async (t) => {
     member: 'm1',
     term: 1,
     hash: /^[0-9a-f]{64}$/,
-    previousHash: events[3]?.['hash'] as string,
+    previousHash: events[3]?.hash as string,
     vacant: true,
   })
   const one = await ask('GET', '/v1/leases/a%2F1/history')
   t.same(
-    (one.body['events'] as { seq: number }[]).map(({ seq }) => seq),
+    (one.body.events as { seq: number }[]).map(({ seq }) => seq),
     [1, 5],
   )
   const prefixed = await ask('GET', '/v1/history?prefix=b%2F')
   t.same(
-    (prefixed.body['events'] as { seq: number }[]).map(({ seq }) => seq),
+    (prefixed.body.events as { seq: number }[]).map(({ seq }) => seq),
     [4],
   )
 })
