@@ -1,0 +1,52 @@
+/**
+ * Runs one scenario, repeat by repeat, each with fresh servers and with the raw limits measured before and after.
+ * Whatever it opened is closed when a repeat ends, however it ends.
+ */
+import { RawLimits } from './raw.js'
+import { type Repeat, type ScenarioReport, scenarioReport } from './report.js'
+import type { Scenario } from './scenario.js'
+import { ServerProcess } from './server.js'
+
+export interface RunOptions {
+  readonly seconds: number
+  /** Undefined: the scenario's own number. */
+  readonly repeats: number | undefined
+  readonly shrink: number
+  readonly profile: string | undefined
+  readonly say: (text: string) => void
+}
+
+async function runOnce(scenario: Scenario, options: RunOptions, parent: string, notes: Set<string>): Promise<Repeat> {
+  const servers: ServerProcess[] = []
+  const raw = await RawLimits.open(parent)
+  try {
+    await raw.measure()
+    const figures = await scenario.run({
+      seconds: options.seconds,
+      shrink: options.shrink,
+      measureRaw: () => raw.measure(),
+      startServer: async () => {
+        const server = await ServerProcess.start({ parent, profile: options.profile })
+        servers.push(server)
+        return server
+      },
+      note: (text) => void notes.add(text),
+      say: (text) => options.say(`${scenario.name}: ${text}`),
+    })
+    await raw.measure()
+    return { raw: raw.take(), figures }
+  } finally {
+    await Promise.all(servers.map((server) => server.close()))
+    await raw.close()
+  }
+}
+
+/** `parent` is the folder that the data directories, and the raw limits' LevelDB, are made in. */
+export async function runScenario(scenario: Scenario, options: RunOptions, parent: string): Promise<ScenarioReport> {
+  const repeats: Repeat[] = []
+  const notes = new Set<string>()
+  const count = options.repeats ?? scenario.repeats
+  for (let i = 0; i < count; i++) repeats.push(await runOnce(scenario, options, parent, notes))
+  const { name, about } = scenario
+  return scenarioReport({ scenario: name, about, seconds: options.seconds, notes: [...notes] }, repeats)
+}

@@ -1,0 +1,26 @@
+/** What a scenario is, and what it is given. */
+import type { Figure } from './report.js'
+import type { ServerProcess } from './server.js'
+
+export interface Bench {
+  readonly seconds: number
+  /** Divides large sizes. */
+  readonly shrink: number
+  /** Another sample of the raw limits; called between loads, while nothing runs. (Before and after a repeat it is done anyway.) */
+  measureRaw(): Promise<void>
+  /** A fresh server of its own; it is ended with the repeat at the latest. */
+  startServer(): Promise<ServerProcess>
+  /** A line under the table: what was compared, how it was loaded. Repeated lines appear once. */
+  note(text: string): void
+  /** A line of progress, for a person who waits. */
+  say(text: string): void
+}
+
+export interface Scenario {
+  readonly name: string
+  readonly about: string
+  /** How often it is run unless told otherwise. */
+  readonly repeats: number
+  /** Runs once, and brings the same figures each time. */
+  run(bench: Bench): Promise<Figure[]>
+}

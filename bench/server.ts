@@ -1,0 +1,142 @@
+/**
+ * The server under load: the real process, `server/dist/cli/main.js serve`, with a data directory of its own. It is
+ * ended by its process id, and its directory is removed with it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { BENCH } from './limits.js'
+
+const MAIN = fileURLToPath(new URL('../../server/dist/cli/main.js', import.meta.url))
+
+export interface ServerOptions {
+  /** Where its data directory is made. */
+  readonly parent: string
+  /** Where a CPU profile is written when it ends. */
+  readonly profile?: string | undefined
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  probe.listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as { port: number }
+  probe.close()
+  await once(probe, 'close')
+  return port
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+export class ServerProcess {
+  readonly dataFolder: string
+  readonly port: number
+  readonly #options: ServerOptions
+  #child: ChildProcess
+  #output = ''
+  #closed = false
+  #rssBytesMax = 0
+  #sampler: NodeJS.Timeout | undefined
+
+  private constructor(options: ServerOptions, dataFolder: string, port: number) {
+    this.#options = options
+    this.dataFolder = dataFolder
+    this.port = port
+    this.#child = this.#spawn()
+  }
+
+  /** Resolves once /readyz says yes. */
+  static async start(options: ServerOptions): Promise<ServerProcess> {
+    const folder = await mkdtemp(join(options.parent, 'server-'))
+    const server = new ServerProcess(options, folder, await freePort())
+    await server.ready()
+    return server
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  #spawn(): ChildProcess {
+    const { profile } = this.#options
+    const node = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
+    const data = join(this.dataFolder, 'data')
+    const args = [...node, MAIN, 'serve', '--name', 'n1', '--data', data, '--listen', `127.0.0.1:${this.port}`]
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const keep = (chunk: Buffer) => {
+      this.#output = (this.#output + chunk.toString()).slice(-BENCH.serverLogBytesMax)
+    }
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    return child
+  }
+
+  /** Waits for /readyz. Throws with the server's last output when it ends before, or takes too long. */
+  async ready(): Promise<void> {
+    const untilMs = performance.now() + BENCH.readyMsMax
+    while (performance.now() < untilMs) {
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) break
+      const answer = await fetch(`${this.url}/readyz`).catch(() => null)
+      await answer?.arrayBuffer()
+      if (answer?.ok) return
+      await sleep(20)
+    }
+    throw new Error(`the server did not become ready:\n${this.#output.slice(-4_000)}`)
+  }
+
+  /** Resident bytes of the process now. Reads /proc: 0 where there is none. */
+  async rssBytes(): Promise<number> {
+    const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8').catch(() => '')
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024
+  }
+
+  /** Starts over looking for the largest resident size. */
+  watchRss(): void {
+    this.#rssBytesMax = 0
+    this.#sampler ??= setInterval(async () => {
+      this.#rssBytesMax = Math.max(this.#rssBytesMax, await this.rssBytes())
+    }, BENCH.rssEveryMs)
+  }
+
+  get rssBytesMax(): number {
+    return this.#rssBytesMax
+  }
+
+  /** The metrics' values now, of one reading; NaN for a name that the server has not (labels are part of a name). */
+  async metrics(names: readonly string[]): Promise<number[]> {
+    const answer = await fetch(`${this.url}/metrics`)
+    const lines = (await answer.text()).split('\n')
+    return names.map((name) =>
+      Number(lines.find((l) => l.startsWith(`${name} `))?.slice(name.length + 1) ?? Number.NaN),
+    )
+  }
+
+  /** SIGKILL, and the same directory and port again. Resolves with the moment of the kill, once the new process is spawned. */
+  async killAndRespawn(): Promise<number> {
+    const gone = once(this.#child, 'exit')
+    const killedMs = performance.now()
+    this.#child.kill('SIGKILL')
+    await gone
+    this.#child = this.#spawn()
+    return killedMs
+  }
+
+  /** Asks it to end (so that a profile is written), then insists. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#sampler)
+    const child = this.#child
+    if (child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, 'exit')
+      child.kill('SIGTERM')
+      const insist = setTimeout(() => child.kill('SIGKILL'), BENCH.stopMsMax)
+      await gone
+      clearTimeout(insist)
+    }
+    await rm(this.dataFolder, { recursive: true, force: true })
+  }
+}
