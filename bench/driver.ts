@@ -57,6 +57,8 @@ export interface LoadResult {
   /** Units that went well within the measured seconds, and per second. */
   readonly units: number
   readonly perS: number
+  /** All units that ended, the warm-up's included. */
+  readonly ended: number
   readonly failed: number
   /** Not finished when the load gave up waiting; counted with the time they took until then. */
   readonly unfinished: number
@@ -98,6 +100,7 @@ class Slots {
   #began = false
   #units = 0
   #failed = 0
+  #ended = 0
   #unfinished = 0
 
   constructor(count: number, shape: Shape, timing: Timing, window: Window, freed: (slot: number) => void) {
@@ -130,6 +133,7 @@ class Slots {
     if (this.#began) throw new Error('a unit must not end before it has returned')
     this.#busy[slot] = 0
     this.inFlight--
+    this.#ended++
     const nowMs = this.#timing.now()
     this.#count(this.intendedMs[slot]!, nowMs, ok, kind)
     this.#freed(slot)
@@ -166,6 +170,7 @@ class Slots {
       seconds,
       units: this.#units,
       perS: this.#units / seconds,
+      ended: this.#ended,
       failed: this.#failed,
       unfinished: this.#unfinished,
       latency: this.#latency.percentiles(),

@@ -22,7 +22,7 @@ export interface Target {
 export interface Figure {
   readonly name: string
   readonly value: number
-  readonly unit: 'ms' | '/s' | 's' | 'MB' | 'x' | 'ns' | ''
+  readonly unit: 'ms' | '/s' | 's' | 'MB' | 'x' | 'us' | 'ns' | ''
   readonly target?: Target
 }
 

@@ -12,6 +12,9 @@ import { BENCH } from './limits.js'
 
 const MAIN = fileURLToPath(new URL('../../server/dist/cli/main.js', import.meta.url))
 
+/** Linux counts processor time for readers in hundredths of a second, whatever its own tick is. */
+const MS_PER_TICK = 10
+
 export interface ServerOptions {
   /** Where its data directory is made. */
   readonly parent: string
@@ -91,6 +94,14 @@ export class ServerProcess {
   async rssBytes(): Promise<number> {
     const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8').catch(() => '')
     return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024
+  }
+
+  /** Processor time of the process so far, in milliseconds (of all its threads). Reads /proc: 0 where there is none. */
+  async cpuMs(): Promise<number> {
+    const stat = await readFile(`/proc/${this.#child.pid}/stat`, 'utf8').catch(() => '')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const ticks = Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+    return ticks * MS_PER_TICK
   }
 
   /** Starts over looking for the largest resident size. */

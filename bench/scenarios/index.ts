@@ -1,7 +1,10 @@
 /** All scenarios, in the order in which `all` runs them. */
 import type { Scenario } from '../scenario.js'
+import { check } from './check.js'
+import { contend64 } from './contend.js'
 import { expire } from './expire.js'
+import { lease } from './lease.js'
 import { million } from './million.js'
 import { renew } from './renew.js'
 
-export const SCENARIOS: readonly Scenario[] = [renew, expire, million]
+export const SCENARIOS: readonly Scenario[] = [lease, renew, contend64, check, expire, million]

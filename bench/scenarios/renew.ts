@@ -1,4 +1,5 @@
 /** Renewals of held leases, over the raw session: the library itself renews only when half of a ttl is gone. */
+import { costed, costFigures } from '../cpu.js'
 import { closedLoop, openLoop } from '../driver.js'
 import { BENCH } from '../limits.js'
 import { RawLeases } from '../rawleases.js'
@@ -22,7 +23,8 @@ export const renew: Scenario = {
       const { seconds } = bench
       const alone = await closedLoop({ unit: leases.renewals(), inFlight: 1, seconds })
       await bench.measureRaw()
-      const full = await closedLoop({ unit: leases.renewals(), inFlight: IN_FLIGHT, seconds })
+      const cost = await costed(server, () => closedLoop({ unit: leases.renewals(), inFlight: IN_FLIGHT, seconds }))
+      const full = cost.load
       await bench.measureRaw()
       const ratePerS = Math.max(1, full.perS / 2)
       const half = await openLoop({ unit: leases.renewals(), ratePerS, inFlightMax: 4 * IN_FLIGHT, seconds })
@@ -38,9 +40,10 @@ export const renew: Scenario = {
         },
         { name: `${IN_FLIGHT} in flight, p50`, value: full.latency.p50, unit: 'ms' },
         { name: `${IN_FLIGHT} in flight, p99`, value: full.latency.p99, unit: 'ms' },
+        ...costFigures(cost, 'renewal'),
         { name: 'open loop at half of that, p50', value: half.latency.p50, unit: 'ms' },
         { name: 'open loop at half of that, p99', value: half.latency.p99, unit: 'ms' },
-        { name: 'of it the driver began late by, p99', value: half.late.p99, unit: 'ms' },
+        { name: 'of it units began late by, p99', value: half.late.p99, unit: 'ms' },
       ]
     } finally {
       for (const session of sessions) session.close()

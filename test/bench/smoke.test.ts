@@ -1,0 +1,24 @@
+/** Every scenario runs end to end against a real server, with tiny counts. Its figures are not judged: sizes and seconds are too small. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { runScenario } from '#bench/run.js'
+import { SCENARIOS } from '#bench/scenarios/index.js'
+
+for (const scenario of SCENARIOS) {
+  t.test(`${scenario.name} runs, and brings figures for each of its targets`, async (t) => {
+    const parent = await mkdtemp(join(tmpdir(), 'leasehold-bench-test-'))
+    t.teardown(() => rm(parent, { recursive: true, force: true }))
+    const options = { seconds: 0.2, repeats: 1, shrink: 1_000, profile: undefined, say() {} }
+    const report = await runScenario(scenario, options, parent)
+    t.ok(report.raw.syncedBatchMs > 0)
+    t.ok(report.raw.roundTripMs > 0)
+    t.ok(report.findings.some((finding) => finding.target !== undefined))
+    for (const { name, value, target } of report.findings) {
+      t.ok(Number.isFinite(value), `${name}: ${value}`)
+      if (target !== undefined) t.ok(Number.isFinite(target.ratio), `${name}: ratio ${target.ratio}`)
+    }
+    t.strictSame(await readdir(parent), [], 'servers and their data are gone')
+  })
+}
