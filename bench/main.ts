@@ -5,6 +5,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { BENCH } from './limits.js'
 import { machineFacts } from './machine.js'
 import { type Options, parseOptions, UsageError, usage } from './options.js'
 import { profileDriver, profilesText } from './profile.js'
@@ -24,7 +25,7 @@ async function run(options: Options): Promise<number> {
   try {
     for (const scenario of SCENARIOS) {
       if (options.scenario !== 'all' && options.scenario !== scenario.name) continue
-      const report = await runScenario(scenario, { ...options, say }, parent)
+      const report = await runScenario(scenario, { ...options, rawSamples: BENCH.rawSamples, say }, parent)
       reports.push(report)
       process.stdout.write(`${scenarioText(report)}\n`)
     }

@@ -49,14 +49,14 @@ export class RawLimits {
   }
 
   /** Adds samples to those since the last `take`. To be called while nothing else is under load. */
-  async measure(): Promise<void> {
+  async measure(samples: number = BENCH.rawSamples): Promise<void> {
     const bytes = new Uint8Array(BENCH.rawBytes).fill(7)
-    for (let i = -BENCH.rawWarmSamples; i < BENCH.rawSamples; i++) {
+    for (let i = -BENCH.rawWarmSamples; i < samples; i++) {
       const startMs = performance.now()
       await this.#db.put(`key-${Math.abs(i)}`, bytes, { sync: true })
       if (i >= 0) this.#put.record(performance.now() - startMs)
     }
-    for (let i = -BENCH.rawWarmSamples; i < BENCH.rawSamples; i++) {
+    for (let i = -BENCH.rawWarmSamples; i < samples; i++) {
       const ms = await this.#roundTrip(bytes)
       if (i >= 0) this.#trip.record(ms)
     }

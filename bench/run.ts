@@ -13,6 +13,8 @@ export interface RunOptions {
   readonly repeats: number | undefined
   readonly shrink: number
   readonly profile: string | undefined
+  /** Samples of each raw limit per measurement. */
+  readonly rawSamples: number
   readonly say: (text: string) => void
 }
 
@@ -20,11 +22,11 @@ async function runOnce(scenario: Scenario, options: RunOptions, parent: string, 
   const servers: ServerProcess[] = []
   const raw = await RawLimits.open(parent)
   try {
-    await raw.measure()
+    await raw.measure(options.rawSamples)
     const figures = await scenario.run({
       seconds: options.seconds,
       shrink: options.shrink,
-      measureRaw: () => raw.measure(),
+      measureRaw: () => raw.measure(options.rawSamples),
       startServer: async () => {
         const server = await ServerProcess.start({ parent, profile: options.profile })
         servers.push(server)
@@ -33,7 +35,7 @@ async function runOnce(scenario: Scenario, options: RunOptions, parent: string, 
       note: (text) => void notes.add(text),
       say: (text) => options.say(`${scenario.name}: ${text}`),
     })
-    await raw.measure()
+    await raw.measure(options.rawSamples)
     return { raw: raw.take(), figures }
   } finally {
     await Promise.all(servers.map((server) => server.close()))

@@ -20,6 +20,8 @@ const IN_FLIGHT_MAX = 8_192
 const POLL_MS = 100
 /** The load goes on this long after the first lease is due: twice what is asked for. */
 const WATCH_SECONDS = 10
+/** Where the sizes are shrunk to try it out. */
+const SHORT_WATCH_SECONDS = 2
 /** Time to acquire them all before the first one is due. */
 const FILL_MS = 15_000
 
@@ -92,7 +94,7 @@ async function measure(bench: Bench, server: ServerProcess, sessions: readonly R
   if (performance.now() > dueMs - 100)
     throw new Error('acquiring them took too long: the leases were due before the idle load was over')
   const warmSeconds = (dueMs - performance.now()) / 1_000
-  const busy = await watched(server, kept, bench.shrink > 1 ? 3 : WATCH_SECONDS, warmSeconds)
+  const busy = await watched(server, kept, bench.shrink > 1 ? SHORT_WATCH_SECONDS : WATCH_SECONDS, warmSeconds)
   const endedMs = busy.samples.find((s) => s.atMs > dueMs && s.leases <= KEPT)?.atMs ?? Number.NaN
   return { idle, busy, dueMs, endedMs }
 }

@@ -79,7 +79,9 @@ async function verify(http: HttpClient, json: boolean, io: Io): Promise<number> 
   else {
     const since = anchor === null ? 'from the first change' : `from the anchor ${anchor}: what came before was trimmed`
     const took = seconds(performance.now() - startMs)
-    io.out(`verified ${events} ${events === 1 ? 'change' : 'changes'} (seq ${firstSeq} to ${lastSeq}, ${since}) in ${took}\nlast hash ${lastHash}\n`)
+    io.out(
+      `verified ${events} ${events === 1 ? 'change' : 'changes'} (seq ${firstSeq} to ${lastSeq}, ${since}) in ${took}\nlast hash ${lastHash}\n`,
+    )
   }
   return broken === null ? EXIT.done : EXIT.refused
 }

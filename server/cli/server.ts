@@ -12,6 +12,7 @@ import { directoryState, formDirectory, openStore, type Store } from '../storage
 import type { Address } from './address.js'
 import { realClock } from './clock.js'
 import { LevelDisk } from './leveldisk.js'
+import { watchLoop } from './loopstall.js'
 import { realRandom } from './random.js'
 
 const CLUSTER_ID_BYTES = 8
@@ -62,6 +63,9 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const log = new SingleLog({ store, ...shared })
     const replica = await createReplica({ log, store, machine, fatal, ...shared })
     open.push(() => replica.close())
+    const stall = watchLoop()
+    open.push(async () => stall.close())
+    telemetry.beforeReading(() => telemetry.gauge('loop_stall_seconds', stall.take()))
     const http = await createHttp({
       replica,
       random: realRandom,

@@ -22,6 +22,7 @@ const GAUGES: Readonly<Record<string, string>> = {
   waiters: 'Acquires that stand in a queue',
   sessions: 'Open sessions',
   apply_lag: 'Log entries that are committed and not yet applied',
+  loop_stall_seconds: 'The longest time that the event loop stood still since the reading before',
 }
 
 export class ServerTelemetry implements Telemetry, MetricsSource {
@@ -33,6 +34,7 @@ export class ServerTelemetry implements Telemetry, MetricsSource {
   readonly #flushSeconds: Histogram
   readonly #flushCommands: Histogram
   readonly #gauges = new Map<string, Gauge>()
+  readonly #beforeReading: (() => void)[] = []
 
   constructor(logger: Logger) {
     this.#logger = logger
@@ -71,7 +73,13 @@ export class ServerTelemetry implements Telemetry, MetricsSource {
     return this.#registry.contentType
   }
 
+  /** Runs `task` before each reading, to set gauges that are only known then. */
+  beforeReading(task: () => void): void {
+    this.#beforeReading.push(task)
+  }
+
   text(): Promise<string> {
+    for (const task of this.#beforeReading) task()
     return this.#registry.metrics()
   }
 
