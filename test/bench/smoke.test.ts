@@ -12,9 +12,12 @@ for (const scenario of SCENARIOS) {
     t.teardown(() => rm(parent, { recursive: true, force: true }))
     const options = { seconds: 0.1, repeats: 1, shrink: 1_000, rawSamples: 10, profile: undefined, say() {} }
     const report = await runScenario(scenario, options, parent)
-    t.ok(report.raw.syncedBatchMs > 0)
-    t.ok(report.raw.roundTripMs > 0)
-    t.ok(report.findings.some((finding) => finding.target !== undefined))
+    t.ok(report.raw.syncedBatchMs > 0, 'a synced batch was measured')
+    t.ok(report.raw.roundTripMs > 0, 'a round trip was measured')
+    t.ok(
+      report.findings.some((finding) => finding.target !== undefined),
+      'it has a target',
+    )
     for (const { name, value, target } of report.findings) {
       t.ok(Number.isFinite(value), `${name}: ${value}`)
       if (target !== undefined) t.ok(Number.isFinite(target.ratio), `${name}: ratio ${target.ratio}`)
