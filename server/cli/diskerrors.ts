@@ -8,7 +8,8 @@ const MEANINGS: readonly [RegExp, RefusalCode, string][] = [
   [/EACCES|EPERM|EROFS|Permission denied|Read-only|not permitted/, 'READ_ONLY', 'cannot be written'],
   [/ENOTDIR|Not a directory/, 'NOT_OURS', 'is not a directory'],
   [/missing files|No such file|ENOENT/, 'MISSING_FILES', 'lacks files'],
-  [/LEVEL_CORRUPTION|Corruption|does not match existing comparator/, 'DAMAGED', 'is damaged'],
+  // LevelDB maps its tables into memory: one that is too short is an invalid argument.
+  [/LEVEL_CORRUPTION|Corruption|\.ldb: Invalid argument|does not match existing comparator/, 'DAMAGED', 'is damaged'],
 ]
 
 /** The refusal that an error amounts to; refusals stay as they are. */
@@ -28,5 +29,6 @@ function describe(error: unknown): { text: string; reason: string } {
     text += `${(at as NodeJS.ErrnoException).code ?? ''} ${at.message}\n`
     reason = at.message
   }
-  return { text, reason }
+  // Names that damage made up may hold anything.
+  return { text, reason: reason.replace(/[^\x20-\x7e]/g, '?') }
 }

@@ -1,6 +1,8 @@
 /** An ordered volume over LevelDB. Every commit is synced; nothing is ever written without it. */
+import { dirname } from 'node:path'
 import { Level } from 'level'
 import type { Key, Value, Volume, VolumeBatch } from '../ports/index.js'
+import { diskRefusal } from './diskerrors.js'
 
 const MIB = 1_048_576
 
@@ -31,10 +33,13 @@ export interface VolumeHooks {
 export class LevelVolume implements Volume {
   readonly #database: Database
   readonly #hooks: VolumeHooks
+  /** The data directory. */
+  readonly #path: string
   #closing: Promise<void> | null = null
 
-  private constructor(database: Database, hooks: VolumeHooks) {
+  private constructor(database: Database, path: string, hooks: VolumeHooks) {
     this.#database = database
+    this.#path = path
     this.#hooks = hooks
   }
 
@@ -43,11 +48,15 @@ export class LevelVolume implements Volume {
     const { create } = options
     const database: Database = new Level(path, { ...OPTIONS, createIfMissing: create, errorIfExists: create })
     await database.open()
-    return new LevelVolume(database, hooks)
+    return new LevelVolume(database, dirname(path), hooks)
   }
 
-  get(key: Key): Promise<Value | undefined> {
-    return this.#database.get(key)
+  async get(key: Key): Promise<Value | undefined> {
+    try {
+      return await this.#database.get(key)
+    } catch (error) {
+      throw diskRefusal(error, this.#path)
+    }
   }
 
   async *scan(range: { from: Key; to: Key; reverse?: boolean; chunkRows?: number }) {
@@ -64,6 +73,8 @@ export class LevelVolume implements Volume {
         yield rows
         if (chunkRows < AHEAD_ROWS) next = iterator.nextv(chunkRows)
       }
+    } catch (error) {
+      throw diskRefusal(error, this.#path)
     } finally {
       await iterator.close()
     }
@@ -78,7 +89,10 @@ export class LevelVolume implements Volume {
       del: (key) => {
         batch.del(key)
       },
-      commit: () => batch.write(WRITE),
+      commit: () =>
+        batch.write(WRITE).catch((error: unknown) => {
+          throw diskRefusal(error, this.#path)
+        }),
     }
   }
 

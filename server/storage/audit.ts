@@ -14,7 +14,7 @@ import {
   BLOCK_EVENTS,
   BLOCK_SEGMENTS,
   type Block,
-  nameHash,
+  namesIn,
   SEGMENT_BYTES_MAX,
   SEGMENT_EVENTS_MAX,
   type SegmentMention,
@@ -181,7 +181,7 @@ export class AuditTail {
     const value = writer.view(from)
     sealRow(key, value)
     batch.put(key, value)
-    const names = [...new Set(events.map((event) => nameHash(event.name)))]
+    const names = namesIn(events)
     this.foundOpen({ first: first.seq, last: last.seq, bytes: value.length, names }, first.clusterMs, last.clusterMs)
     this.#unsealed = []
     this.#body.clear()

@@ -2,13 +2,13 @@
 import type { Volume } from '../ports/index.js'
 import type { BlockSummary } from './audit.js'
 import { KIND, seqKey } from './keys.js'
+import { blockAt } from './readaudit.js'
 
-const CHUNK_ROWS = 16
-
-/** Keys of the block's fingerprints and of all its segments. Found by key, so that damage does not keep them alive. */
+/** Keys of the block's fingerprints and of all its segments; where damage hides them, every key that they could have. */
 export async function forgetBlock(volume: Volume, live: number, block: BlockSummary): Promise<Uint8Array[]> {
   const keys = [seqKey(live, KIND.block, block.first)]
-  const [from, to] = [seqKey(live, KIND.segment, block.first), seqKey(live, KIND.segment, block.last + 1)]
-  for await (const chunk of volume.scan({ from, to, chunkRows: CHUNK_ROWS })) for (const [key] of chunk) keys.push(key)
+  const mentions = block.damaged ? null : await blockAt(volume, live, block.first).catch(() => null)
+  if (mentions !== null) for (const { first } of mentions.segments) keys.push(seqKey(live, KIND.segment, first))
+  else for (let seq = block.first; seq <= block.last; seq += 1) keys.push(seqKey(live, KIND.segment, seq))
   return keys
 }

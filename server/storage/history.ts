@@ -7,7 +7,7 @@ import { auditSeq, type ChainedEvent, ProtocolError } from '@leasehold/protocol'
 import type { Volume } from '../ports/index.js'
 import type { AuditTail, BlockSummary } from './audit.js'
 import { blockAt, type ReadSegment, segmentAt, segmentsFrom } from './readaudit.js'
-import { Damage } from './refusal.js'
+import { Damage, type RefusalCode, StorageRefusal } from './refusal.js'
 import { nameHash, type SegmentMention } from './segments.js'
 import type { EventPage, EventQuery } from './store.js'
 
@@ -117,7 +117,9 @@ export class AuditReader {
     for (const mention of mentions) {
       if (mention.last <= page.covered) continue
       if (page.full || mention.first > durable) return
-      if (mention.names.includes(hash)) {
+      if (mention.names === null) {
+        await this.#readSpan(page, Math.min(mention.last, durable))
+      } else if (mention.names.includes(hash)) {
         const segment: ReadSegment = await segmentAt(this.#volume, this.#live, mention.first)
         if (segment.head.last !== mention.last) throw new Damage(`The audit from event ${mention.first} on is damaged.`)
         page.look(segment.events)
@@ -136,7 +138,10 @@ export class AuditReader {
   }
 }
 
-function corrupt(error: unknown): ProtocolError {
-  const reason = error instanceof Error ? error.message : String(error)
-  return new ProtocolError('AUDIT_CORRUPT', reason)
+/** Damage of the audit, and nothing else, is AUDIT_CORRUPT. */
+function corrupt(error: unknown): unknown {
+  const damaged = error instanceof Damage || (error instanceof StorageRefusal && DAMAGES.has(error.code))
+  return damaged ? new ProtocolError('AUDIT_CORRUPT', (error as Error).message) : error
 }
+
+const DAMAGES: ReadonlySet<RefusalCode> = new Set<RefusalCode>(['DAMAGED', 'MISSING_FILES'])

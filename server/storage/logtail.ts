@@ -18,14 +18,14 @@ interface Link {
 export class LogTail {
   readonly #live: number
   readonly #marker: Marker
-  /** Links from the synced checkpoint on, in order, without a gap. The last one is the log's end. */
+  /** From the synced checkpoint on, in order, without a gap. The last one is the log's end. */
   #links: Link[]
   #durable: number
 
   constructor(live: number, marker: Marker, links: readonly Link[]) {
     this.#live = live
     this.#marker = marker
-    this.#links = links.length > 0 ? [...links] : [{ index: marker.log.last, hash: marker.log.lastHash }]
+    this.#links = [...links]
     this.#durable = marker.log.last
   }
 

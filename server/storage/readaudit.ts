@@ -1,7 +1,7 @@
 /** Reading single rows of the audit back. Whatever is not as it was written is Damage, a missing row included. */
 import type { ChainedEvent } from '@leasehold/protocol'
 import type { Volume } from '../ports/index.js'
-import { KIND, seqKey } from './keys.js'
+import { KIND, seqKey, seqOfKey } from './keys.js'
 import { Damage } from './refusal.js'
 import { readRow } from './rows.js'
 import { type Block, readBlock, readSegment, type SegmentHead } from './segments.js'
@@ -58,6 +58,12 @@ export async function* segmentsFrom(
     }
   }
   throw new Damage(`The audit from event ${next ?? from} on is missing.`)
+}
+
+/** The last segment that begins at or before event `seq`. */
+export async function lastSegment(volume: Volume, live: number, seq: number): Promise<ReadSegment> {
+  const key = await holderOf(volume, live, seq)
+  return segmentAt(volume, live, seqOfKey(key))
 }
 
 /** Key of the last segment that begins at or before event `seq`. */

@@ -10,7 +10,7 @@ import { findAudit } from './findaudit.js'
 import { decodeIdentity, type IdentityRecord, sameIdentity } from './identity.js'
 import { KIND, LIVE_KEY, plainKey } from './keys.js'
 import { type Marker, readMarker } from './marker.js'
-import { readRecords } from './readlog.js'
+import { type LogRange, readRecords } from './readlog.js'
 import { asRefusal, Damage, StorageRefusal } from './refusal.js'
 import { readRow } from './rows.js'
 import { SideFile, type SideRecord } from './sidefile.js'
@@ -31,9 +31,10 @@ export async function openStore(disk: Disk, options: StoreOptions): Promise<Stor
     const opened = await SideFile.open(disk)
     side = opened.side
     compareSide(opened.record, marker)
-    const links = await verifyLog(volume, live, marker)
+    const { links, dropped } = await verifyLog(volume, live, marker)
     const audit = new AuditTail(live, marker)
-    await findAudit(volume, live, marker, audit)
+    const notices = await findAudit(volume, live, marker, audit)
+    if (dropped) notices.unshift(`Log entries up to ${dropped.to}, below the checkpoint, are damaged, and dropped.`)
     const state = await loadState(volume, live, marker, options)
     const recovered = {
       identity,
@@ -42,8 +43,21 @@ export async function openStore(disk: Disk, options: StoreOptions): Promise<Stor
       firstIndex: logIndex(marker.log.first),
       lastIndex: logIndex(marker.log.last),
       lastTimeMs: clusterMs(marker.log.lastTimeMs),
+      notices,
     }
-    return new VolumeStore({ disk, volume, side, live, marker, links, audit, state, recovered, fatal: options.fatal })
+    return new VolumeStore({
+      disk,
+      volume,
+      side,
+      live,
+      marker,
+      links,
+      dropped,
+      audit,
+      state,
+      recovered,
+      fatal: options.fatal,
+    })
   } catch (error) {
     await side?.close().catch(() => {})
     await volume?.close().catch(() => {})
@@ -115,23 +129,50 @@ function compareSide(side: SideRecord, marker: Marker): void {
   if (differs || side.term > marker.term) throw new Damage(`The file "${SIDE_FILE}" disagrees with the volume.`)
 }
 
-/** Verifies every entry, and returns the hashes of those that may still be replaced. */
+/**
+ * Verifies every entry, and returns the hashes of those that may still be replaced. Entries at or below the checkpoint are
+ * kept for slow followers alone: where one of them is damaged, all of them are dropped.
+ */
 async function verifyLog(volume: Volume, live: number, marker: Marker) {
   const { log, checkpoint } = marker
   if (checkpoint.index > log.last || checkpoint.index < log.first - 1)
     throw new Damage('The marker contradicts itself.')
+  const kept = { from: log.first, to: checkpoint.index }
+  const below = await verifyRange(volume, live, kept, null).catch((error: unknown) => {
+    if (asRefusal(error).code !== 'DAMAGED') throw error
+    return null
+  })
+  if (below === null) log.first = checkpoint.index + 1
   const links: { index: number; hash: Uint8Array }[] = []
-  for await (const records of readRecords(volume, live, { from: log.first, to: log.last })) {
-    for (const { index, hash, previous } of records) {
-      if (links.length === 0 && index === checkpoint.index + 1) links.push({ index: index - 1, hash: previous })
-      if (index >= checkpoint.index) links.push({ index, hash })
-    }
+  const range = { from: checkpoint.index + 1, to: log.last }
+  const above = await verifyRange(volume, live, range, (index, hash) => links.push({ index, hash }))
+  const base = below?.hash ?? above.previous ?? log.lastHash
+  if (above.previous !== null && Buffer.compare(above.previous, base) !== 0) {
+    throw new Damage(`The log's chain breaks at entry ${range.from}.`)
   }
-  const end = links.at(-1)
-  if (log.last >= log.first && (end === undefined || Buffer.compare(end.hash, log.lastHash) !== 0)) {
+  links.unshift({ index: checkpoint.index, hash: base })
+  if (Buffer.compare(links.at(-1)!.hash, log.lastHash) !== 0) {
     throw new Damage(`Log entry ${log.last} is not the one that the marker names.`)
   }
-  return links
+  return { links, dropped: below === null ? kept : null }
+}
+
+/** Verifies a range; returns the hash in front of it and its last one, null for an empty range. */
+async function verifyRange(
+  volume: Volume,
+  live: number,
+  range: LogRange,
+  each: ((index: number, hash: Uint8Array) => void) | null,
+) {
+  const ends: { previous: Uint8Array | null; hash: Uint8Array | null } = { previous: null, hash: null }
+  for await (const records of readRecords(volume, live, range)) {
+    for (const { index, hash, previous } of records) {
+      ends.previous ??= Uint8Array.from(previous)
+      ends.hash = hash
+      each?.(index, hash)
+    }
+  }
+  return ends
 }
 
 async function loadState(volume: Volume, live: number, marker: Marker, options: StoreOptions): Promise<StateTables> {

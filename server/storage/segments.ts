@@ -28,8 +28,8 @@ export interface SegmentMention {
   readonly last: number
   /** Of its row's value. */
   readonly bytes: number
-  /** Distinct hashes of the names in it. */
-  readonly names: readonly number[]
+  /** Distinct hashes of the names in it; null where the segment is damaged: it has to be read to tell. */
+  readonly names: readonly number[] | null
 }
 
 export interface Block {
@@ -40,6 +40,9 @@ export interface Block {
   readonly lastMs: number
   readonly segments: readonly SegmentMention[]
 }
+
+/** In place of a count of names that nobody knows. */
+const NAMES_UNKNOWN = 0xffffffff
 
 /** 32-bit hash of a name (FNV-1a, scrambled once more): it may collide, so a hit is only a hint. */
 export function nameHash(name: string): number {
@@ -124,9 +127,22 @@ export function writeBlock(writer: Writer, block: Block): void {
     writer.u64(segment.first)
     writer.u64(segment.last)
     writer.u32(segment.bytes)
-    writer.u32(segment.names.length)
-    for (const name of segment.names) writer.u32(name)
+    writer.u32(segment.names?.length ?? NAMES_UNKNOWN)
+    for (const name of segment.names ?? []) writer.u32(name)
   }
+}
+
+function readNames(reader: Reader): number[] | null {
+  const count = reader.u32()
+  if (count === NAMES_UNKNOWN) return null
+  const names: number[] = []
+  for (let left = count; left > 0; left -= 1) names.push(reader.u32())
+  return names
+}
+
+/** The distinct hashes of the names that events mention. */
+export function namesIn(events: readonly AuditEvent[]): number[] {
+  return [...new Set(events.map((event) => nameHash(event.name)))]
 }
 
 /** The block of a row that passed its checksum; its segments follow each other without a gap. Throws Damage. */
@@ -138,8 +154,7 @@ export function readBlock(payload: Uint8Array): Block {
   const segments: SegmentMention[] = []
   let next = first
   for (let left = reader.u32(); left > 0; left -= 1) {
-    const segment = { first: reader.u64(), last: reader.u64(), bytes: reader.u32(), names: [] as number[] }
-    for (let names = reader.u32(); names > 0; names -= 1) segment.names.push(reader.u32())
+    const segment = { first: reader.u64(), last: reader.u64(), bytes: reader.u32(), names: readNames(reader) }
     if (segment.first !== next || segment.last < segment.first) throw new Damage('An audit block has a gap.')
     next = segment.last + 1
     segments.push(segment)

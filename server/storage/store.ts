@@ -27,6 +27,8 @@ export interface Recovered {
   readonly firstIndex: LogIndex
   readonly lastIndex: LogIndex
   readonly lastTimeMs: ClusterMs
+  /** Damage that takes nothing away that is needed, for people. */
+  readonly notices: readonly string[]
 }
 
 export interface Store {

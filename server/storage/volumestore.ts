@@ -19,7 +19,7 @@ import { AuditReader } from './history.js'
 import { KIND, plainKey, seqKey } from './keys.js'
 import { LogTail } from './logtail.js'
 import { type Marker, writeMarker } from './marker.js'
-import { readLog } from './readlog.js'
+import { type LogRange, readLog } from './readlog.js'
 import { ROW_HEAD_BYTES, sealRow } from './rows.js'
 import type { SideFile } from './sidefile.js'
 import type { EventPage, EventQuery, HardState, Recovered, Store } from './store.js'
@@ -34,6 +34,8 @@ export interface Opened {
   readonly marker: Marker
   /** Hashes of the entries from the checkpoint on. */
   readonly links: readonly { readonly index: number; readonly hash: Uint8Array }[]
+  /** Damaged entries that are no longer needed. */
+  readonly dropped: LogRange | null
   readonly audit: AuditTail
   readonly state: StateTables
   readonly recovered: Recovered
@@ -69,6 +71,7 @@ export class VolumeStore implements Store {
     this.#log = new LogTail(opened.live, opened.marker, opened.links)
     this.#reader = new AuditReader(opened.volume, opened.live, opened.audit)
     this.#syncedCheckpoint = opened.marker.checkpoint.index
+    if (opened.dropped !== null) this.#forgetEntries(opened.dropped)
   }
 
   entries(from: LogIndex, to: LogIndex): AsyncIterable<readonly Entry[]> {
@@ -140,9 +143,13 @@ export class VolumeStore implements Store {
     }
     const { log } = this.#marker
     if (first <= log.first) return
-    const batch = this.#next()
-    for (let index = log.first; index < first; index += 1) batch.del(seqKey(this.#opened.live, KIND.entry, index))
+    this.#forgetEntries({ from: log.first, to: first - 1 })
     log.first = first
+  }
+
+  #forgetEntries({ from, to }: LogRange): void {
+    const batch = this.#next()
+    for (let index = from; index <= to; index += 1) batch.del(seqKey(this.#opened.live, KIND.entry, index))
   }
 
   stageTrimAudit(through: AuditSeq): void {
