@@ -47,30 +47,37 @@ function healthOf(image: Image, url: string): number | null {
   return spawnSync(program === 'node' ? process.execPath : program!, args, { timeout: CLOSE_LIMIT_MS }).status
 }
 
-t.test('the container file builds a server that is healthy, and that ends when told to', async (t) => {
-  const scratch = scratchFolder(t)
-  const image = build(instructions, {
-    context: root,
-    dockerignore,
-    scratch,
-    // What npm ci fetched for this tree a moment ago is at hand.
-    env: { npm_config_prefer_offline: 'true', npm_config_update_notifier: 'false' },
-  })
-  t.equal(image.user, 'node', 'the server does not run as root')
-  t.same(image.volumes, ['/data'])
-  t.ok(existsSync(join(image.root, 'data')), 'the volume has an owner')
-  t.notOk(existsSync(join(image.root, 'app/node_modules/typescript')), 'the compiler stays behind')
-  t.notOk(existsSync(join(image.root, 'app/test')), 'the tests stay behind')
+// Two installations of packages: seconds alone, more beside other tests.
+t.setTimeout(200_000)
 
-  const server = start(image, join(scratch, 'state'))
-  t.teardown(() => server.kill('SIGKILL'))
-  const url = await urlOf(server)
-  t.equal(healthOf(image, url), 0, 'healthy')
-  server.kill('SIGTERM')
-  const [code] = await once(server, 'exit', { signal: AbortSignal.timeout(CLOSE_LIMIT_MS) })
-  t.equal(code, 0)
-  t.equal(healthOf(image, url), 1, 'a server that is gone is not healthy')
-})
+t.test(
+  'the container file builds a server that is healthy, and that ends when told to',
+  { timeout: 180_000 },
+  async (t) => {
+    const scratch = scratchFolder(t)
+    const image = build(instructions, {
+      context: root,
+      dockerignore,
+      scratch,
+      // What npm ci fetched for this tree a moment ago is at hand.
+      env: { npm_config_prefer_offline: 'true', npm_config_update_notifier: 'false' },
+    })
+    t.equal(image.user, 'node', 'the server does not run as root')
+    t.same(image.volumes, ['/data'])
+    t.ok(existsSync(join(image.root, 'data')), 'the volume has an owner')
+    t.notOk(existsSync(join(image.root, 'app/node_modules/typescript')), 'the compiler stays behind')
+    t.notOk(existsSync(join(image.root, 'app/test')), 'the tests stay behind')
+
+    const server = start(image, join(scratch, 'state'))
+    t.teardown(() => server.kill('SIGKILL'))
+    const url = await urlOf(server)
+    t.equal(healthOf(image, url), 0, 'healthy')
+    server.kill('SIGTERM')
+    const [code] = await once(server, 'exit', { signal: AbortSignal.timeout(CLOSE_LIMIT_MS) })
+    t.equal(code, 0)
+    t.equal(healthOf(image, url), 1, 'a server that is gone is not healthy')
+  },
+)
 
 t.test('what is not understood is refused', async (t) => {
   const options = { context: root, dockerignore, scratch: scratchFolder(t), env: {} }
