@@ -54,9 +54,11 @@ const RECORDED = ['STALE', 'IDEMPOTENCY_MISMATCH'] as const
 
 export function leaseRoutes(app: App, context: Context): void {
   changeRoutes(app, context)
+  handoverRoutes(app, context)
   readRoutes(app, context)
 }
 
+/** The changes that a holder makes for itself. */
 function changeRoutes(app: App, context: Context): void {
   app.put(
     '/v1/leases/:name',
@@ -111,6 +113,10 @@ function changeRoutes(app: App, context: Context): void {
       return change(context, request, reply, { op: OP.release, principal: request.unit.principal, name, token })
     },
   )
+}
+
+/** The changes that take a lease from its holder. */
+function handoverRoutes(app: App, context: Context): void {
   app.post(
     '/v1/leases/:name/transfer',
     {

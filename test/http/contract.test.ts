@@ -27,14 +27,8 @@ t.test('the contract by example, over the real thing', async (t) => {
   })
   t.match(granted.headers.get('x-request-id'), /^[0-9a-f]{12}-\d+$/)
 
-  const held = {
-    code: 'LEASE_HELD',
-    holder: 'host-1',
-    remainingMs: Number,
-    retryable: true,
-    title: String,
-    detail: String,
-  }
+  const problem = { title: String, detail: String, retryable: true }
+  const held = { ...problem, code: 'LEASE_HELD', holder: 'host-1', remainingMs: Number }
   told(409, await ask('PUT', URL, { holder: 'host-2' }), held, 'held by somebody else')
   told(409, await ask('PUT', URL, { holder: 'host-2', waitMs: 20 }), held, 'still held when the wait is over')
   told(
