@@ -3,7 +3,8 @@
  * clock, draws a random number, awaits or imports I/O. What it computes is a function of its state and the entry
  * alone, so every member, and every replay of the log, arrives at the same state.
  *
- * Its tables are all of its state. Whoever loads them calls `loaded()` before the first apply or read.
+ * Its tables are all of its state. Rows are loaded into them before the first apply or read, or not at all: what is derived from
+ * rows (queues, what is due, the order of names) is built at the first use, or by `loaded()`.
  */
 import {
   type AuditSeq,
@@ -28,7 +29,9 @@ import { sweep, sweepDue } from './sweep.js'
 import { listOf, viewOf } from './view.js'
 
 export class Machine {
-  readonly #state: State
+  /** Not to be used before loaded(). */
+  readonly #rows: State
+  #derived = false
   /** Everything that storage writes down and loads. */
   readonly tables: readonly StoredTable[]
 
@@ -37,7 +40,7 @@ export class Machine {
     const all = { ...MACHINE_LIMITS, ...limits }
     assertMachineLimits(all)
     const state = new State(all)
-    this.#state = state
+    this.#rows = state
     this.tables = [
       state.meta,
       state.leases.table,
@@ -48,9 +51,16 @@ export class Machine {
     ]
   }
 
-  /** Call once after rows were loaded into the tables, before anything else. */
+  /** Builds what is derived from loaded rows. Safe to call twice; the first use of the machine calls it, too. */
   loaded(): void {
-    this.#state.loaded()
+    if (this.#derived) return
+    this.#derived = true
+    this.#rows.loaded()
+  }
+
+  get #state(): State {
+    this.loaded()
+    return this.#rows
   }
 
   /** Throws for an entry that cannot follow the last one, and for a command that this version does not know. */

@@ -5,7 +5,9 @@ import { type Codec, Table } from './table.js'
 export interface Meta extends Row {
   /** The last fencing token that was granted. Only grows, by one a grant. */
   token: number
-  /** The last number of the order of arrival: waiters' ids, and the order of records and marks. Only grows. */
+  /** The last waiter's id: the order of arrival. Only grows. */
+  waiter: number
+  /** The last number of the order of outcomes and raised marks. Only grows. */
   order: number
   /** Seqs of the audit that are kept: empty while first > last. */
   auditFirst: number
@@ -29,6 +31,7 @@ const codec: Codec<Meta> = {
   keyOf: () => KEY,
   encode: (m) => [
     m.token,
+    m.waiter,
     m.order,
     m.auditFirst,
     m.auditLast,
@@ -43,6 +46,7 @@ const codec: Codec<Meta> = {
     saved: 0,
     change: -1,
     token: fields.int(),
+    waiter: fields.int(),
     order: fields.int(),
     auditFirst: fields.int(),
     auditLast: fields.int(),
@@ -61,6 +65,7 @@ export class MetaTable extends Table<Meta> {
     saved: 0,
     change: -1,
     token: 0,
+    waiter: 0,
     order: 0,
     auditFirst: 1,
     auditLast: 0,

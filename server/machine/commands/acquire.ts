@@ -38,7 +38,7 @@ function execute(state: State, c: Acquire, record: RequestRecord | null): Reply 
 }
 
 function join(state: State, c: Acquire, record: RequestRecord | null, deadlineMs: number): Reply {
-  const id = ++state.meta.row.order
+  const id = ++state.meta.row.waiter
   state.waiters.add({
     saved: 0,
     change: -1,
