@@ -40,7 +40,7 @@ export class Leases {
   }
 
   /** The row under this token, whatever its name: a grant, an offer, or the delay after it. */
-  byToken(token: number): Lease | null {
+  byToken(token: number): Lease | undefined {
     return this.#tokens.find(token)
   }
 

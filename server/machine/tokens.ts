@@ -28,7 +28,7 @@ export class LiveTokens {
   }
 
   /** The row that stands under this token: held, offered or delayed. */
-  find(token: number): Lease | null {
+  find(token: number): Lease | undefined {
     let low = 0
     let high = this.#tokens.length
     while (low < high) {
@@ -37,7 +37,7 @@ export class LiveTokens {
       else high = mid
     }
     const lease = this.#leases[low]
-    return lease !== undefined && live(lease, token) ? lease : null
+    return lease !== undefined && live(lease, token) ? lease : undefined
   }
 
   #compact(): void {

@@ -31,10 +31,13 @@ function giveUp(state: State, record: RequestRecord, principal: string): void {
   if (record.outcome === OUTCOME.queued) touch(state, state.waiters.get(record.ref)!.name)
   if (record.outcome === OUTCOME.granted) {
     const found = state.leases.byToken(record.ref)
-    const lease = found === null ? undefined : touch(state, found.name)
-    if (!isGrant(lease, record.ref)) return
-    end(state, lease, { type: 'released', reason: 'released', cause: 'gave-up', principal })
-  } else if (record.outcome === OUTCOME.queued) {
+    if (!isGrant(found, record.ref)) return
+    const lease = touch(state, found.name)
+    if (isGrant(lease, record.ref))
+      end(state, lease, { type: 'released', reason: 'released', cause: 'gave-up', principal })
+    return
+  }
+  if (record.outcome === OUTCOME.queued) {
     const waiter = state.waiters.get(record.ref)!
     state.waiters.remove(waiter)
     state.settle(waiter.id, refused('STALE', STALE_DETAIL))

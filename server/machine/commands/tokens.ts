@@ -52,5 +52,5 @@ export function whyLost(state: State, lease: Lease | undefined, name: string, to
   if (ending !== null) return ending.name === name ? ending.reason : 'unknown'
   if (lease === undefined || lease.token <= token) return 'unknown'
   // an older token than the name's: it was this name's, unless it is another name's to this day
-  return state.leases.byToken(token) === null ? 'superseded' : 'unknown'
+  return state.leases.byToken(token) === undefined ? 'superseded' : 'unknown'
 }
