@@ -23,7 +23,9 @@ export class Leases {
   readonly #due = new DueQueue<Lease>((lease) => lease.token)
   readonly #names = new OrderedNames()
   readonly #tokens = new LiveTokens()
-  readonly #interner = new Interner()
+  readonly #principals = new Interner()
+  readonly #holders = new Interner()
+  readonly #metas = new Interner()
   #delayed = 0
 
   /** Held and offered ones. */
@@ -129,9 +131,9 @@ export class Leases {
   }
 
   #fill(lease: Lease, grant: Grant): void {
-    lease.principal = this.#interner.of(grant.principal)
-    lease.holder = this.#interner.of(grant.holder)
-    lease.meta = grant.meta === null ? null : this.#interner.of(grant.meta)
+    lease.principal = this.#principals.of(grant.principal)
+    lease.holder = grant.holder === grant.principal ? lease.principal : this.#holders.of(grant.holder)
+    lease.meta = grant.meta === null ? null : this.#metas.of(grant.meta)
     lease.ttlMs = grant.ttlMs
     lease.lockDelayMs = grant.lockDelayMs
   }
