@@ -1,5 +1,6 @@
 /** All planted faults, room by room. */
 import type { Fault } from './fault.js'
 import { protocolFaults } from './protocol.js'
+import { replicaFaults } from './replica.js'
 
-export const faults: readonly Fault[] = [...protocolFaults]
+export const faults: readonly Fault[] = [...protocolFaults, ...replicaFaults]
