@@ -30,6 +30,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { commands, holds } from './support.js'
 
+// Tens of thousands of refusals: nobody reads their stacks.
+Error.stackTraceLimit = 0
+
 const reader = new RequestReader()
 const sender = { principal: 'p', scope: 's:0' }
 
@@ -75,11 +78,16 @@ function requestFrame(): Uint8Array {
   return writer.take()
 }
 
-const samples: [string, Uint8Array][] = [
-  ['requests', requestFrame()],
-  ['hello', encodeHello({ clientName: 'a', sessionId: '0f'.repeat(16), lowestUnanswered: 1, credential: 'x' })],
+const samples: [string, (bytes: Uint8Array) => unknown, Uint8Array][] = [
+  ['requests', readRequests, requestFrame()],
+  [
+    'hello',
+    decodeHello,
+    encodeHello({ clientName: 'a', sessionId: '0f'.repeat(16), lowestUnanswered: 1, credential: 'x' }),
+  ],
   [
     'welcome',
+    decodeWelcome,
     encodeWelcome({
       clusterId: 'c',
       memberId: 'n1',
@@ -89,30 +97,33 @@ const samples: [string, Uint8Array][] = [
       limits: { frameBytesMax: 1_048_576, frameRequestsMax: 1_024, inFlightMax: 64 },
     }),
   ],
-  ['replies', encodeReplies([[1, 1, 0, [17, 10_000, 10_000, false, 'host-1']]])],
+  ['replies', decodeReplies, encodeReplies([[1, 1, 0, [17, 10_000, 10_000, false, 'host-1']]])],
   [
     'pushes',
+    decodePushes,
     encodePushes([
       ['ended', 'a', 17, 'revoked'],
       ['event', 1, 'c.1', [1, 'x']],
     ]),
   ],
-  ['refused', encodeRefused(28, 'shutting down')],
-  ['commands', encodeCommands(fc.sample(commands, { numRuns: 12, seed: 7 }))],
+  ['refused', decodeRefused, encodeRefused(28, 'shutting down')],
+  ['commands', decodeCommands, encodeCommands(fc.sample(commands, { numRuns: 12, seed: 7 }))],
 ]
 
-for (const [what, sample] of samples) {
+for (const [what, decode, sample] of samples) {
   t.test(`${what}: every truncation, every flipped bit and every changed byte is tame`, async (t) => {
+    const tameHere = (bytes: Uint8Array) => tame(() => decode(bytes))
+    t.doesNotThrow(() => decode(sample), 'as it is, it is right')
     let judged = 0
     for (let at = 0; at < sample.length; at++) {
-      if (allTame(sample.subarray(0, at))) judged++
+      if (tameHere(sample.subarray(0, at))) judged++
       for (let bit = 0; bit < 8; bit++) {
         const flipped = Uint8Array.from(sample)
         flipped[at]! ^= 1 << bit
-        if (allTame(flipped)) judged++
+        if (tameHere(flipped)) judged++
       }
       for (const byte of [0x00, 0x7f, 0x80, 0x91, 0xc1, 0xc6, 0xc9, 0xdb, 0xdd, 0xdf, 0xff]) {
-        if (allTame(sample.with(at, byte))) judged++
+        if (tameHere(sample.with(at, byte))) judged++
       }
     }
     t.equal(judged, sample.length * 20)
