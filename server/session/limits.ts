@@ -9,6 +9,8 @@ export const SESSION_LIMITS = {
   tickMs: 1_000,
   /** Reading stops while this much waits to be sent. */
   pauseBytes: 2_097_152,
+  /** So long may that much wait before the reader counts as gone. */
+  stuckMs: 30_000,
   /** A reader that lets this much gather is closed. */
   outBytesMax: 33_554_432,
   repliesPerFrameMax: 4_096,

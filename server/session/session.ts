@@ -30,6 +30,8 @@ export class Session implements SocketHandle, Outlet {
   #lane: Lane | null = null
   #hello: Hello | null = null
   #paused = false
+  /** Since when more waits to be sent than should; 0: it does not. */
+  #stuckSinceMs = 0
   #closed = false
   readonly openedMs: number
 
@@ -61,7 +63,15 @@ export class Session implements SocketHandle, Outlet {
   }
 
   drained(): void {
-    if (this.#paused) this.#pace()
+    if (!this.#closed) this.#pace()
+  }
+
+  /** Now and then: a peer that has not read for long is gone, whatever its connection says. */
+  tick(nowMs: number): void {
+    if (!this.congested) this.#stuckSinceMs = 0
+    else if (this.#stuckSinceMs === 0) this.#stuckSinceMs = nowMs
+    else if (nowMs - this.#stuckSinceMs >= this.#all.limits.stuckMs) this.#drop(this.#socket.bufferedBytes)
+    this.drained()
   }
 
   closed(): void {
@@ -130,19 +140,22 @@ export class Session implements SocketHandle, Outlet {
   #pace(): void {
     const buffered = this.#socket.bufferedBytes
     if (buffered > this.#all.limits.outBytesMax) {
-      this.#all.telemetry.log('warn', 'session.slow', { client: this.#hello?.clientName, bufferedBytes: buffered })
-      this.#end()
-      this.#socket.drop()
+      this.#drop(buffered)
       return
     }
-    const full = buffered > this.#all.limits.pauseBytes || (this.#lane?.full ?? false)
+    const congested = buffered > this.#all.limits.pauseBytes
+    if (!congested) this.#watches.wake()
+    const full = congested || (this.#lane?.full ?? false)
     if (full === this.#paused) return
     this.#paused = full
     if (full) this.#socket.pause()
-    else {
-      this.#socket.resume()
-      this.#watches.wake()
-    }
+    else this.#socket.resume()
+  }
+
+  #drop(bufferedBytes: number): void {
+    this.#all.telemetry.log('warn', 'session.slow', { client: this.#hello?.clientName, bufferedBytes })
+    this.#end()
+    this.#socket.drop()
   }
 
   #failed(error: unknown): void {

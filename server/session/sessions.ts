@@ -129,11 +129,12 @@ export class Sessions {
   }
 
   #tick(): void {
-    const lateMs = this.clock.monotonicMs() - this.limits.greetingMs
+    const nowMs = this.clock.monotonicMs()
+    const lateMs = nowMs - this.limits.greetingMs
     for (const session of [...this.#open]) {
       if (session.hello === null && session.openedMs <= lateMs)
         session.refuse('INVALID_ARGUMENT', `no greeting within ${this.limits.greetingMs} ms`, CLOSE.policy)
-      else session.drained()
+      else session.tick(nowMs)
     }
   }
 

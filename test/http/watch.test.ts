@@ -1,13 +1,5 @@
-import {
-  type AuditEvent,
-  auditSeq,
-  type ChainedEvent,
-  clusterMs,
-  fencingToken,
-  term,
-  wallMs,
-} from '@leasehold/protocol'
 import t, { type Test } from 'tap'
+import { event } from '../support/event.js'
 import { sentEvents } from '../support/events.js'
 import { type Served, serve } from '../support/member.js'
 import { until } from '../support/until.js'
@@ -76,26 +68,6 @@ t.test('a cursor that cannot be resumed is refused before the stream begins', as
   }
 })
 
-const event = (seq: number, name = 'n'.repeat(200)): ChainedEvent =>
-  ({
-    seq: auditSeq(seq),
-    type: 'granted',
-    name,
-    holder: 'h'.repeat(200),
-    token: fencingToken(seq),
-    reason: null,
-    cause: 'acquire',
-    principal: 'p',
-    wallMs: wallMs(0),
-    clusterMs: clusterMs(seq),
-    member: 'm1',
-    term: term(1),
-    renewals: 0,
-    vacant: false,
-    previousHash: '0'.repeat(64),
-    hash: '1'.repeat(64),
-  }) satisfies AuditEvent & ChainedEvent
-
 t.test('nothing piles up for a reader that does not read, and it still gets everything', async (t) => {
   const replica = new FakeReplica()
   const served = await serve({ replica, limits: { streamBufferBytes: 100_000 } })
@@ -110,7 +82,7 @@ t.test('nothing piles up for a reader that does not read, and it still gets ever
     return read(query)
   }
   for (let seq = 1; seq <= all; seq += 100) {
-    replica.publish(...Array.from({ length: 100 }, (_, i) => event(seq + i)))
+    replica.publish(...Array.from({ length: 100 }, (_, i) => event(seq + i, 'n'.repeat(250))))
     await new Promise((resolve) => setImmediate(resolve))
   }
   const before = reads

@@ -25,7 +25,8 @@ export const hello = (from: Partial<Hello> = {}): Uint8Array =>
   })
 
 export class Peer implements Socket {
-  readonly handle: SocketHandle
+  /** Not there yet while the connection is being accepted: a refusal may come first. */
+  #handle: SocketHandle | null = null
   readonly frames: Uint8Array[] = []
   readonly replies: WireReply[] = []
   readonly pushes: Push[] = []
@@ -38,8 +39,13 @@ export class Peer implements Socket {
   readonly #writer = new RequestFrameWriter()
 
   constructor(sessions: Sessions, greet: Uint8Array | null = hello()) {
-    this.handle = sessions.accept(this)
+    this.#handle = sessions.accept(this)
     if (greet !== null) this.handle.message(greet)
+  }
+
+  get handle(): SocketHandle {
+    if (this.#handle === null) throw new Error('not accepted yet')
+    return this.#handle
   }
 
   send(bytes: Uint8Array): void {
@@ -52,11 +58,11 @@ export class Peer implements Socket {
   }
   close(code: number): void {
     this.closedWith ??= code
-    this.handle.closed()
+    this.#handle?.closed()
   }
   drop(): void {
     this.dropped = true
-    this.handle.closed()
+    this.#handle?.closed()
   }
   pause(): void {
     this.paused = true
