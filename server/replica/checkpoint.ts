@@ -1,10 +1,11 @@
 /**
  * When changed rows are written down. They may wait and coalesce, since the log brings them back: for a while, or up to
- * a count, and then travel in the next flush; when nothing else flushes, a flush is made for them. The log is trimmed
- * only below a checkpoint that has been synced.
+ * a count, and then travel in the next flush; when nothing else flushes, a flush is made for them. Where nothing
+ * coalesces (a million leases, each renewed now and then) they travel as they come, or else every tenth flush would take as
+ * long as the nine before it. The log is trimmed only below a checkpoint that has been synced.
  */
 import { type ClusterMs, type LogIndex, logIndex } from '@leasehold/protocol'
-import type { StoredTable } from '../machine/index.js'
+import type { Entry, StoredTable } from '../machine/index.js'
 import type { Store } from '../storage/index.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { ReplicatedLog } from './log.js'
@@ -33,6 +34,7 @@ export class Checkpoint {
   #trimmed: LogIndex
   /** Since when something worth a flush waits, on the monotonic clock. */
   #waitingSinceMs: number | null = null
+  #commandsSinceStaged = 0
 
   constructor(
     store: Store,
@@ -53,10 +55,11 @@ export class Checkpoint {
   }
 
   /** An entry has been applied; `matters` where it did more than move time on. */
-  applied(index: LogIndex, timeMs: ClusterMs, bytes: number, matters: boolean, nowMs: number): void {
-    this.#appliedIndex = index
-    this.#appliedMs = timeMs
-    this.#tail.add(index, bytes)
+  applied(entry: Entry, bytes: number, matters: boolean, nowMs: number): void {
+    this.#appliedIndex = entry.index
+    this.#appliedMs = entry.timeMs
+    this.#commandsSinceStaged += entry.commands.length
+    this.#tail.add(entry.index, bytes)
     if (matters) this.#waitingSinceMs ??= nowMs
   }
 
@@ -79,6 +82,7 @@ export class Checkpoint {
       this.#stagedIndex = this.#inFlight = this.#appliedIndex
     }
     this.#waitingSinceMs = null
+    this.#commandsSinceStaged = 0
     const through = this.#tail.trimmable(this.#syncedIndex)
     if (through <= this.#trimmed) return
     this.#log.trim(through)
@@ -97,6 +101,7 @@ export class Checkpoint {
     if (this.#appliedIndex - this.#stagedIndex >= ENTRIES_MAX) return true
     let rows = 0
     for (const table of this.#tables) rows += table.changeCount
-    return rows >= this.#rowsMax
+    if (rows >= this.#rowsMax) return true
+    return rows >= REPLICA_LIMITS.spreadRows && rows >= this.#commandsSinceStaged * REPLICA_LIMITS.spreadShare
   }
 }

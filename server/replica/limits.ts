@@ -26,6 +26,9 @@ export const REPLICA_LIMITS = {
   checkpointMs: 100,
   /** Rows of up to 1 KiB: this also keeps a checkpoint within 8 MiB. */
   checkpointRows: 8_192,
+  /** From so many changed rows on, and from so many per command, waiting saves nothing. */
+  spreadRows: 512,
+  spreadShare: 0.75,
   idleFlushMs: 60,
   tailEntries: 8_192,
   tailBytes: 16 * MIB,

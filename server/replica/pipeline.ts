@@ -309,7 +309,7 @@ export class Pipeline implements LogFollower {
       if (command.op !== INTERNAL_OP.beat) bare = false
       if (command.op === INTERNAL_OP.trimAudit && command.through >= first) this.#store.stageTrimAudit(command.through)
     }
-    this.#checkpoint.applied(entry.index, entry.timeMs, bytes, !bare, nowMs)
+    this.#checkpoint.applied(entry, bytes, !bare, nowMs)
     if (applied.moreDue) this.#beats.sweepDue()
     if (chained.length > 0) this.feed.publish(chained)
     if (applied.revoked.length > 0) this.feed.tell(applied.revoked)

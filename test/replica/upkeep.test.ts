@@ -67,6 +67,27 @@ t.test('many changed rows do not wait', async (t) => {
   t.same(store.checkpoints.slice(before), [2], 'the first entry went down with the second')
 })
 
+t.test('rows that would not coalesce travel as they come, others wait', async (t) => {
+  const { clock, store, replica, machine } = await fakeWorld()
+  await clock.run(200)
+  const before = store.checkpoints.length
+  const burst = async (rows: number) => {
+    for (let id = 1; id <= 600; id++) replica.submit(renewal(), new Recorder(), id, 1, NEVER)
+    await clock.settle()
+    machine.tables[0]!.changeCount = rows
+    await clock.settle()
+    replica.submit(renewal(), new Recorder(), 1, 1, NEVER)
+    await clock.settle()
+  }
+  await burst(400)
+  t.equal(store.checkpoints.length, before, '400 rows of 600 commands wait for more')
+  machine.tables[0]!.changeCount = 0
+  await clock.run(200)
+  const later = store.checkpoints.length
+  await burst(600)
+  t.equal(store.checkpoints.length, later + 1, '600 rows of 600 commands do not')
+})
+
 t.test('an idle member writes down what changed within 100 ms, once', async (t) => {
   const { clock, store, replica, log } = await fakeWorld()
   await clock.run(200)
