@@ -75,7 +75,7 @@ function readLine(command: Command, argv: readonly string[], problems: string[])
   }
   const operands = readOperands(command, given, problems)
   if (rest.length > 0 && !command.takesCommand) problems.push(`-- ${rest[0]}: this command takes nothing after --`)
-  if (rest.length === 0 && command.takesCommand) problems.push('-- CMD: the command to run is missing')
+  if (!rest[0] && command.takesCommand) problems.push('-- CMD: the command to run is missing')
   return { values, operands, rest }
 }
 

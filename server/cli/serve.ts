@@ -108,9 +108,10 @@ export const serve = command({
     const leave = () => process.exit(EXIT.done)
     for (const signal of STOP_SIGNALS) process.on(signal, leave)
     const server = await start(settings, address, telemetry, die)
+    stopOnSignal(server, telemetry)
     for (const signal of STOP_SIGNALS) process.off(signal, leave)
     telemetry.log('info', 'serving', { url: server.url, data: settings.data, pid: process.pid })
-    return untilStopped(server, telemetry)
+    return new Promise<never>(() => undefined)
   },
 })
 
@@ -146,13 +147,18 @@ async function start(wish: Wish, address: Address, telemetry: ServerTelemetry, f
     })
   } catch (error) {
     if (error instanceof ListenError) throw new CliError(EXIT.refused, error.message)
-    if (error instanceof StorageRefusal) throw new CliError(EXIT.refused, `${wish.data}: ${error.message}`)
+    if (error instanceof StorageRefusal) throw new CliError(EXIT.refused, about(wish.data, error.message))
     throw error
   }
 }
 
-/** Ends the process by itself: exit code 0 after a clean shutdown, 1 after one that took too long or failed. */
-function untilStopped(server: RunningServer, telemetry: Telemetry): Promise<never> {
+/** Says which directory is meant, where the message does not. */
+function about(path: string, message: string): string {
+  return message.includes(path) ? message : `${path}: ${message}`
+}
+
+/** A signal ends the process: exit code 0 after a clean shutdown, 1 after one that took too long or failed. */
+function stopOnSignal(server: RunningServer, telemetry: Telemetry): void {
   closeWithGrace(
     {
       delay: CLOSE_MS_MAX,
@@ -172,7 +178,6 @@ function untilStopped(server: RunningServer, telemetry: Telemetry): Promise<neve
       telemetry.log('info', 'stopped')
     },
   )
-  return new Promise<never>(() => undefined)
 }
 
 /** From here on only a signal after SAME_WISH_MS ends the process early. */

@@ -14,8 +14,8 @@ const LOOK_MS_MIN = 5
 export interface Grant {
   /** Never throws; 0 once the lease is lost. */
   remainingMs(): number
-  /** Resolves once at least `minMs` are left; renews for it. Rejects when that fails. */
-  ensure(minMs: number): Promise<unknown>
+  /** Resolves once it was renewed; rejects when that fails. */
+  renew(): Promise<unknown>
   /** Fires when the lease is lost. */
   lostSignal(): AbortSignal
 }
@@ -101,6 +101,6 @@ export class Supervisor {
     const done = () => {
       this.#renewing = false
     }
-    this.#grant.ensure(this.#ttlMs * SHARES.renew).then(done, done)
+    this.#grant.renew().then(done, done)
   }
 }

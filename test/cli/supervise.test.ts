@@ -40,7 +40,7 @@ function stage(ttlMs: number) {
     asked: 0,
     renewable: true,
     remainingMs: () => grant.left,
-    ensure: async () => {
+    renew: async () => {
       grant.asked += 1
       if (!grant.renewable) throw new Error('away')
       grant.left = ttlMs
