@@ -99,7 +99,7 @@ t.test('76 when the lease is revoked: the whole group is killed at once', async 
 /** A command that renewals are taken away from, by stopping the server. */
 async function unrenewed(t: Test, script: string) {
   const own = await serving(t, join(scratch(t), 'data'))
-  const running = startLeasehold(['run', 'x', '--ttl', '2s', '--url', own.url, '--', 'sh', '-c', script])
+  const running = startLeasehold(['run', 'x', '--ttl', '6s', '--url', own.url, '--', 'sh', '-c', script])
   await running.said('ready')
   own.child.kill('SIGSTOP')
   const outcome = await running.done
