@@ -2,9 +2,10 @@
 import type { Command } from './command.js'
 import { history } from './history.js'
 import { leaseCommands } from './lease.js'
+import { recover } from './recover.js'
 import { run } from './run.js'
 import { serve } from './serve.js'
 import { status } from './status.js'
 import { watch } from './watch.js'
 
-export const commands: readonly Command[] = [serve, run, ...leaseCommands, watch, history, status]
+export const commands: readonly Command[] = [serve, run, ...leaseCommands, watch, history, status, recover]

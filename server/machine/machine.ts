@@ -11,10 +11,13 @@ import {
   auditSeq,
   type ClusterMs,
   type Command,
+  type FencingToken,
   INTERNAL_OP,
   type LeaseView,
+  type LogIndex,
   OP,
   type Reply,
+  type Term,
 } from '@leasehold/protocol'
 import { acquire } from './commands/acquire.js'
 import { cancelWait } from './commands/cancel.js'
@@ -88,6 +91,12 @@ export class Machine {
   }
   get horizonMs(): ClusterMs {
     return this.#state.time.horizonMs
+  }
+
+  /** What was applied last, and the last fencing token that was granted: for whoever goes on from a salvaged state. */
+  get position(): { readonly index: LogIndex; readonly term: Term; readonly token: FencingToken } {
+    const { index, term, token } = this.#state.meta.row
+    return { index: index as LogIndex, term: term as Term, token: token as FencingToken }
   }
 
   /**

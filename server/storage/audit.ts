@@ -9,16 +9,15 @@ import { Chain, hexOf } from './chain.js'
 import { KIND, seqKey } from './keys.js'
 import type { Marker } from './marker.js'
 import { StorageRefusal } from './refusal.js'
-import { ROW_HEAD_BYTES, sealRow } from './rows.js'
+import { sealRow } from './rows.js'
 import {
-  BLOCK_EVENTS,
-  BLOCK_SEGMENTS,
   type Block,
+  encodeBlock,
   namesIn,
+  OpenBlock,
   SEGMENT_BYTES_MAX,
   SEGMENT_EVENTS_MAX,
   type SegmentMention,
-  writeBlock,
   writeSegment,
 } from './segments.js'
 
@@ -49,9 +48,7 @@ export class AuditTail {
   readonly blocks: BlockSummary[] = []
   /** Closed blocks whose rows may not be durable yet. */
   #closing: Block[] = []
-  #open: SegmentMention[] = []
-  #openBytes = 0
-  #openMs = { first: 0, last: 0 }
+  readonly #open = new OpenBlock()
   /** Sealed or not, but not durable. */
   #pending: ChainedEvent[] = []
   #unsealed: ChainedEvent[] = []
@@ -85,12 +82,12 @@ export class AuditTail {
     const oldest = this.blocks[0]
     const trimmed = oldest === undefined ? 0 : Math.max(0, this.#first - oldest.first)
     const share = oldest === undefined ? 0 : Math.min(1, trimmed / (oldest.last - oldest.first + 1))
-    return Math.round(this.#closedBytes - share * (oldest?.bytes ?? 0) + this.#openBytes + this.#body.length)
+    return Math.round(this.#closedBytes - share * (oldest?.bytes ?? 0) + this.#open.bytes + this.#body.length)
   }
   /** Cluster time of the oldest event, or of one not much before it. */
   get oldestMs(): number {
     const oldest = this.blocks.find((block) => block.last >= this.#first)
-    return oldest?.firstMs ?? this.#openMs.first
+    return oldest?.firstMs ?? this.#open.firstMs
   }
   get staged(): boolean {
     return this.#unsealed.length > 0
@@ -112,9 +109,7 @@ export class AuditTail {
 
   /** Opening found this segment of the open block. */
   foundOpen(segment: SegmentMention, firstMs: number, lastMs: number): void {
-    this.#openMs = { first: this.#open.length === 0 ? firstMs : this.#openMs.first, last: lastMs }
-    this.#open.push(segment)
-    this.#openBytes += segment.bytes
+    this.#open.add(segment, firstMs, lastMs)
   }
 
   /** Chains the events, and returns the new ones. Throws RangeError where their numbers do not continue. */
@@ -185,29 +180,18 @@ export class AuditTail {
     this.foundOpen({ first: first.seq, last: last.seq, bytes: value.length, names }, first.clusterMs, last.clusterMs)
     this.#unsealed = []
     this.#body.clear()
-    if (last.seq - this.#open[0]!.first + 1 >= BLOCK_EVENTS || this.#open.length >= BLOCK_SEGMENTS) {
-      this.#closeBlock(batch, writer)
-    }
+    if (this.#open.full) this.#closeBlock(batch)
   }
 
-  #closeBlock(batch: VolumeBatch, writer: Writer): void {
-    const segments = this.#open
-    const first = segments[0]!.first
-    const { first: firstMs, last: lastMs } = this.#openMs
-    const block = { first, last: segments[segments.length - 1]!.last, firstMs, lastMs, segments }
-    const from = writer.length
-    writer.reserve(ROW_HEAD_BYTES)
-    writer.u32(0)
-    writeBlock(writer, block)
-    const key = seqKey(this.#live, KIND.block, first)
-    const value = writer.view(from)
-    sealRow(key, value)
+  #closeBlock(batch: VolumeBatch): void {
+    const { bytes } = this.#open
+    const block = this.#open.close()
+    const { key, value } = encodeBlock(this.#live, block)
     batch.put(key, value)
-    this.blocks.push({ first, last: block.last, firstMs, lastMs, bytes: this.#openBytes, damaged: false })
+    const { first, last, firstMs, lastMs } = block
+    this.blocks.push({ first, last, firstMs, lastMs, bytes, damaged: false })
     this.#closing.push(block)
-    this.#closedBytes += this.#openBytes
-    this.#open = []
-    this.#openBytes = 0
+    this.#closedBytes += bytes
   }
 
   /** Writes its part of the marker. Everything gathered must have been sealed. */
@@ -215,7 +199,7 @@ export class AuditTail {
     marker.first = this.#first
     marker.last = this.#stored
     if (this.#meeting === null) marker.lastHash = Buffer.from(this.#chain.head, 'hex')
-    marker.openFirst = this.#open[0]?.first ?? this.#stored + 1
+    marker.openFirst = this.#open.first ?? this.#stored + 1
   }
 
   /** A batch with all that was sealed so far starts. */
@@ -235,12 +219,12 @@ export class AuditTail {
 
   /** Segments of the open block, and of blocks whose rows are not durable yet. */
   inMemory(first: number): readonly SegmentMention[] | null {
-    if (this.#open[0]?.first === first) return this.#open.slice()
+    if (this.#open.first === first) return this.#open.segments.slice()
     return this.#closing.find((block) => block.first === first)?.segments ?? null
   }
 
   get openFirst(): number {
-    return this.#open[0]?.first ?? this.#stored + 1 - this.#unsealed.length
+    return this.#open.first ?? this.#stored + 1 - this.#unsealed.length
   }
 
   /** Readers see nothing up to and including `through` any more. */

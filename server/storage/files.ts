@@ -6,5 +6,8 @@ export const VOLUME_NAME = 'volume'
 /** Tells people who has the directory open. Never read to decide anything. */
 export const OWNER_FILE = 'owner'
 
+/** There while a recovery puts fresh files in the place of damaged ones. */
+export const SWITCHING_FILE = 'switching'
+
 /** Format of everything in the directory. A directory of a newer one is refused. */
 export const FORMAT = 1

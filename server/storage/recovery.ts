@@ -5,7 +5,7 @@
 import { clusterMs, logIndex, term } from '@leasehold/protocol'
 import type { Disk, Volume } from '../ports/index.js'
 import { AuditTail } from './audit.js'
-import { IDENTITY_FILE, OWNER_FILE, SIDE_FILE, VOLUME_NAME } from './files.js'
+import { IDENTITY_FILE, OWNER_FILE, SIDE_FILE, SWITCHING_FILE, VOLUME_NAME } from './files.js'
 import { findAudit } from './findaudit.js'
 import { decodeIdentity, type IdentityRecord, sameIdentity } from './identity.js'
 import { KIND, LIVE_KEY, plainKey } from './keys.js'
@@ -68,6 +68,9 @@ export async function openStore(disk: Disk, options: StoreOptions): Promise<Stor
 
 async function readIdentity(disk: Disk, memberId: string): Promise<IdentityRecord> {
   const names = await disk.list()
+  if (names.includes(SWITCHING_FILE)) {
+    throw new StorageRefusal('MISSING_FILES', 'A recovery of the data directory was cut short: run it again.')
+  }
   const bytes = await disk.readFile(IDENTITY_FILE)
   if (bytes === null) {
     const own = names.filter((name) => name === VOLUME_NAME || name === SIDE_FILE)

@@ -28,13 +28,16 @@ export function wrapRow(key: Uint8Array, payload: Uint8Array): Uint8Array {
   return value
 }
 
-/** True if the row is as it was written. */
-export function rowVerifies(key: Uint8Array, value: Uint8Array): boolean {
-  return value.length >= ROW_HEAD_BYTES && getU32(value, 0) === rowChecksum(key, value) >>> 0
+/** The checked row's checksum, signed. Throws Damage. */
+export function verifyRow(key: Uint8Array, value: Uint8Array, what: string): number {
+  const checksum = rowChecksum(key, value)
+  if (value.length < ROW_HEAD_BYTES || getU32(value, 0) !== checksum >>> 0)
+    throw new Damage(`${what} fails its checksum.`)
+  return checksum
 }
 
 /** The checked row's payload. Throws Damage. */
 export function readRow(key: Uint8Array, value: Uint8Array, what: string): Uint8Array {
-  if (!rowVerifies(key, value)) throw new Damage(`${what} fails its checksum.`)
+  verifyRow(key, value, what)
   return value.subarray(ROW_HEAD_BYTES)
 }

@@ -11,16 +11,18 @@
 
 import { type AuditEvent, type ChainedEvent, eventFromFields } from '@leasehold/protocol'
 import { decode } from '@msgpack/msgpack'
-import { Reader, type Writer } from './bytes.js'
+import { Reader, Writer } from './bytes.js'
 import { Chain, HASH_BYTES, hexOf } from './chain.js'
+import { KIND, seqKey } from './keys.js'
 import { Damage } from './refusal.js'
+import { ROW_HEAD_BYTES, sealRow } from './rows.js'
 
 const VERSION = 1
 export const SEGMENT_EVENTS_MAX = 4_096
 export const SEGMENT_BYTES_MAX = 1_048_576
 /** A block is closed once it has this many events or segments. */
-export const BLOCK_EVENTS = 4_096
-export const BLOCK_SEGMENTS = 1_024
+const BLOCK_EVENTS = 4_096
+const BLOCK_SEGMENTS = 1_024
 
 /** What a block says of one segment. */
 export interface SegmentMention {
@@ -116,7 +118,18 @@ function understood(canonical: Uint8Array): AuditEvent {
   }
 }
 
-export function writeBlock(writer: Writer, block: Block): void {
+/** A block's row. */
+export function encodeBlock(live: number, block: Block): { key: Uint8Array; value: Uint8Array } {
+  const writer = new Writer(32 * block.segments.length + 4 * BLOCK_EVENTS)
+  writer.length = ROW_HEAD_BYTES
+  writeBlock(writer, block)
+  const key = seqKey(live, KIND.block, block.first)
+  const value = writer.view(0)
+  sealRow(key, value)
+  return { key, value }
+}
+
+function writeBlock(writer: Writer, block: Block): void {
   writer.u8(VERSION)
   writer.u64(block.first)
   writer.u64(block.last)
@@ -162,4 +175,47 @@ export function readBlock(payload: Uint8Array): Block {
   reader.end()
   if (next !== last + 1) throw new Damage('An audit block has a gap.')
   return { first, last, firstMs, lastMs, segments }
+}
+
+/** A block being gathered. */
+export class OpenBlock {
+  #segments: SegmentMention[] = []
+  #firstMs = 0
+  #lastMs = 0
+  /** Of its segments' rows. */
+  bytes = 0
+
+  add(segment: SegmentMention, firstMs: number, lastMs: number): void {
+    if (this.#segments.length === 0) this.#firstMs = firstMs
+    this.#lastMs = lastMs
+    this.#segments.push(segment)
+    this.bytes += segment.bytes
+  }
+
+  get segments(): readonly SegmentMention[] {
+    return this.#segments
+  }
+  /** Its first event; null while it is empty. */
+  get first(): number | null {
+    return this.#segments[0]?.first ?? null
+  }
+  get firstMs(): number {
+    return this.#firstMs
+  }
+
+  /** True once it is to be closed. */
+  get full(): boolean {
+    const last = this.#segments.at(-1)
+    if (last === undefined) return false
+    return last.last - this.#segments[0]!.first + 1 >= BLOCK_EVENTS || this.#segments.length >= BLOCK_SEGMENTS
+  }
+
+  /** The block of what was gathered; another one begins. */
+  close(): Block {
+    const segments = this.#segments
+    const [first, last] = [segments[0]!.first, segments.at(-1)!.last]
+    this.#segments = []
+    this.bytes = 0
+    return { first, last, firstMs: this.#firstMs, lastMs: this.#lastMs, segments }
+  }
 }
