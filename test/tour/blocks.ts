@@ -46,6 +46,7 @@ export function settled(output: string): string {
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
     .replaceAll(/\b[0-9a-f]{64}\b/g, '<hash>')
     .replaceAll(/\b[0-9a-f]{16}\b/g, '<id>')
+    .replaceAll(/("requestId":")[^"]+/g, '$1<request>')
     .replaceAll(/("(?:remainingMs|clusterMs)":)\d+/g, '$1<ms>')
     .replaceAll(/\b\d+(?:\.\d+)? (?:ms|s|min|h)\b/g, '<duration>')
     .replaceAll(/\b\d+ ms\b/g, '<duration>')
