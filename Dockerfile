@@ -9,7 +9,8 @@ COPY protocol/package.json protocol/
 COPY server/package.json server/
 COPY server/bin server/bin
 COPY client/package.json client/
-RUN npm ci --ignore-scripts --no-audit --no-fund
+# The workspaces alone: what they need to run and to be compiled, and none of what tests them.
+RUN npm ci --workspaces --include-workspace-root=false --ignore-scripts --no-audit --no-fund
 COPY tsconfig.base.json ./
 COPY protocol protocol
 COPY server server
