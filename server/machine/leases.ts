@@ -118,7 +118,8 @@ export class Leases {
   }
 
   /** Builds what is derived, once, after all rows are loaded. */
-  loaded(): void {
+  loaded(horizonMs: number): void {
+    this.#due.peek(horizonMs) // so that each row is placed once, where it belongs
     const rows = [...this.table.values()]
     for (const lease of rows) {
       this.#fill(lease, lease)

@@ -91,7 +91,8 @@ export class Waiters {
   }
 
   /** Builds what is derived, once, after all rows are loaded. */
-  loaded(): void {
+  loaded(nowMs: number): void {
+    this.#due.peek(nowMs) // so that each row is placed once, where it belongs
     const inOrder = [...this.table.values()].sort((a, b) => a.id - b.id)
     for (const waiter of inOrder) this.#index(waiter)
   }

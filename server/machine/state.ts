@@ -47,8 +47,8 @@ export class State {
 
   /** Builds what is derived, once, after all rows are loaded. */
   loaded(): void {
-    this.leases.loaded()
-    this.waiters.loaded()
+    this.leases.loaded(this.time.horizonMs)
+    this.waiters.loaded(this.time.nowMs)
     this.endings.loaded()
     this.scopes.loaded()
     for (const record of this.records.loaded()) this.waiters.get(record.ref)!.record = record
