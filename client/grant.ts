@@ -32,6 +32,8 @@ export class Grant extends Due {
   readonly #parts: GrantParts
   #mark: Mark
   #validityMs = 0
+  /** Why it has ended. The error is made when somebody wants it: most grants end by a release, and nobody does. */
+  #ended: LossReason | null = null
   #lost: LeaseLostError | null = null
   #loss: AbortController | null = null
   /** The renewal under way. */
@@ -51,7 +53,7 @@ export class Grant extends Due {
 
   /** Whole milliseconds for which it may be used, by this process's own clocks; 0 once it has ended. Ends it when its time is over. */
   remainingMs(): number {
-    if (this.#lost !== null) return 0
+    if (this.#ended !== null) return 0
     const leftMs = this.#parts.timeline.leftMs(this.#mark, this.#validityMs)
     if (leftMs >= 1) return Math.floor(leftMs)
     this.#lapse()
@@ -60,22 +62,28 @@ export class Grant extends Due {
 
   /** Whether anything is left of it. Unlike a check, it ends nothing: for a grant that nobody has seen yet. */
   get usable(): boolean {
-    return this.#lost === null && this.#parts.timeline.leftMs(this.#mark, this.#validityMs) >= 1
+    return this.#ended === null && this.#parts.timeline.leftMs(this.#mark, this.#validityMs) >= 1
   }
 
   /** Its answer came too late to be of use. */
   expired(): LeaseLostError {
     this.lose('expired')
-    return this.#lost!
+    return this.lost!
   }
 
+  get lossReason(): LossReason | null {
+    return this.#ended
+  }
+
+  /** The same error each time. */
   get lost(): LeaseLostError | null {
+    if (this.#ended !== null) this.#lost ??= new LeaseLostError(this.is.name, this.is.token, this.#ended)
     return this.#lost
   }
 
   /** A reply gave it more time, counted from before that attempt was sent. Ignored where it has ended. */
   renewed(mark: Mark, [, ttlMs, remainingMs, , holder]: GrantedFields): void {
-    if (this.#lost !== null) return
+    if (this.#ended !== null) return
     this.failures = 0
     if (this.is.ttlMs !== ttlMs) this.is = { ...this.is, ttlMs, holder }
     const forMs = validityMs(remainingMs, this.#parts.drift)
@@ -87,11 +95,11 @@ export class Grant extends Due {
 
   /** It has ended. The first reason stays. */
   lose(reason: LossReason): void {
-    if (this.#lost !== null) return
-    this.#lost = new LeaseLostError(this.is.name, this.is.token, reason)
+    if (this.#ended !== null) return
+    this.#ended = reason
     this.#parts.wheel.clear(this)
     this.#parts.ended(this)
-    this.#loss?.abort(this.#lost)
+    this.#loss?.abort(this.lost)
   }
 
   /** Fires when the grant ends, at its local end at the latest; the reason is the LeaseLostError. */
@@ -99,7 +107,7 @@ export class Grant extends Due {
     if (this.#loss === null) {
       this.#loss = new AbortController()
       if (this.remainingMs() > 0) this.#arm()
-      else this.#loss.abort(this.#lost)
+      else this.#loss.abort(this.lost)
     }
     return this.#loss.signal
   }

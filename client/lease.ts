@@ -64,7 +64,7 @@ export class Lease implements AsyncDisposable {
   }
   /** Why it has ended, or null while it has not, as far as a check has found. Checks nothing itself. */
   get lost(): LossReason | null {
-    return this.#grant.lost?.reason ?? null
+    return this.#grant.lossReason
   }
 
   /** Whole milliseconds for which the lease may still be relied on; 0 once it is lost. Local; never throws. */
@@ -133,9 +133,9 @@ export class Lease implements AsyncDisposable {
    */
   release(options?: WaitOptions): Promise<boolean> {
     if (this.#released === null) {
-      const reason = this.#grant.lost?.reason
+      const reason = this.#grant.lossReason
       this.#grant.lose('released')
-      if (reason !== undefined && ENDED_THERE.has(reason)) this.#released = Promise.resolve(false)
+      if (reason !== null && ENDED_THERE.has(reason)) this.#released = Promise.resolve(false)
       else {
         const released = this.#release(options)
         this.#released = released
