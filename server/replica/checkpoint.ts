@@ -17,6 +17,8 @@ const ENTRIES_MAX = 1_024
 export interface CheckpointOptions {
   readonly checkpointMs?: number
   readonly checkpointRows?: number
+  /** Entries of the log that are kept below a checkpoint. */
+  readonly tailEntries?: number
 }
 
 export class Checkpoint {
@@ -48,7 +50,7 @@ export class Checkpoint {
     this.#ageMsMax = options.checkpointMs ?? REPLICA_LIMITS.checkpointMs
     this.#rowsMax = options.checkpointRows ?? REPLICA_LIMITS.checkpointRows
     const { checkpointIndex, firstIndex, lastIndex, lastTimeMs } = store.recovered
-    this.#tail = new LogTail(firstIndex, lastIndex)
+    this.#tail = new LogTail(firstIndex, lastIndex, options.tailEntries)
     this.#appliedIndex = this.#stagedIndex = this.#syncedIndex = checkpointIndex
     this.#appliedMs = lastTimeMs
     this.#trimmed = logIndex(Math.max(0, firstIndex - 1))
