@@ -25,8 +25,9 @@ export const HTTP_LIMITS = {
   heartbeatMs: 15_000,
   streamBufferBytes: 1_048_576,
 
-  // closing
+  // closing: for what was let in to be answered, then for connections to end by themselves
   drainMs: 2_000,
+  graceMs: 500,
 } as const
 
 export type HttpLimits = { readonly [K in keyof typeof HTTP_LIMITS]: number }
@@ -37,7 +38,7 @@ export function assertHttpLimits(l: HttpLimits): void {
     [l.urlBytesMax > 3 * LIMITS.nameBytesMax + 2 * LIMITS.cursorBytesMax + 64, 'the longest name fits a URL, encoded'],
     [l.headersMs <= l.requestMs, 'the header is part of the request'],
     [l.deadlineMs < l.answerMs, 'a refusal comes before the outcome is called unknown'],
-    [l.drainMs <= 4_000, 'closing leaves time to flush within five seconds'],
+    [l.drainMs + 2 * l.graceMs <= 4_000, 'closing leaves time to flush within five seconds'],
   ]
   for (const [holds, claim] of relations) if (!holds) throw new RangeError(`http limits disagree: ${claim}`)
 }

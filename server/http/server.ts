@@ -61,7 +61,7 @@ export interface HttpOptions {
 
 export async function createHttp(options: HttpOptions): Promise<App> {
   const limits = { ...HTTP_LIMITS, ...options.limits }
-  const app = harden(limits, options.random)
+  const app = harden(limits, options)
   const context = contextOf(options, limits, app)
   const table = new RouteTable(app)
   readBodies(app)
@@ -79,11 +79,15 @@ export async function createHttp(options: HttpOptions): Promise<App> {
   healthRoutes(app, context)
   metricsRoutes(app, context)
   openapiRoute(app)
+  // The last hook before the server stops listening: whoever still holds a connection, slow or silent, soon loses it.
+  app.addHook('preClose', async () => {
+    options.clock.after(limits.graceMs, () => app.server.closeAllConnections())
+  })
   await app.ready()
   return app
 }
 
-function harden(limits: HttpLimits, random: Random): App {
+function harden(limits: HttpLimits, { clock, random }: HttpOptions): App {
   const prefix = Buffer.from(random.bytes(6)).toString('hex')
   let count = 0
   const app = fastify({
@@ -109,7 +113,8 @@ function harden(limits: HttpLimits, random: Random): App {
     },
     clientErrorHandler: refuseRaw,
     frameworkErrors: (error, request, reply) => {
-      request.unit ??= new Unit(0, 0)
+      request.unit ??= new Unit(clock.monotonicMs(), 0)
+      reply.header('x-request-id', request.id)
       sendProblem(request, reply, 'INVALID_ARGUMENT', error.message)
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
@@ -166,14 +171,25 @@ function hooks(app: App, context: Context): void {
   })
   app.addHook('preClose', async () => {
     intake.drain()
-    context.sessions.close()
     context.waiting.drain()
-    // What was let in gets its answer; then whoever still holds a connection loses it.
-    clock.after(context.limits.drainMs, () => app.server.closeAllConnections())
+    await answered(context)
+    context.waiting.close()
+    context.sessions.close()
   })
   app.addHook('onClose', async () => {
-    context.waiting.close()
     intake.close()
+  })
+}
+
+/** Resolves once everything that was let in has its answer, or the time for it is over. */
+function answered({ intake, clock, limits }: Context): Promise<void> {
+  const lateMs = clock.monotonicMs() + limits.drainMs
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (intake.inFlight === 0 || clock.monotonicMs() >= lateMs) resolve()
+      else clock.after(5, look)
+    }
+    look()
   })
 }
 

@@ -24,7 +24,7 @@ export async function sessionRoute(app: App, context: Context): Promise<void> {
     preClose: (done) => done(),
   })
   ignoreOtherUpgrades(app.server)
-  app.addHook('onClose', () => pinger.close())
+  app.addHook('preClose', () => pinger.close(context.limits.graceMs))
   app.addHook('onRequest', async (request) => {
     if (request.ws) checkHandshake(request)
   })
@@ -104,9 +104,12 @@ function socketOf(socket: WebSocket, drained: () => void): Socket {
 /** Pings every connection on one timer; one that was not heard of for two rounds is gone. */
 class Pinger {
   readonly #silentRounds = new Map<WebSocket, number>()
+  readonly #clock: Clock
   readonly #stop: () => void
+  #gone: () => void = () => {}
 
   constructor(clock: Clock, everyMs: number) {
+    this.#clock = clock
     this.#stop = clock.every(everyMs, () => this.#round())
   }
 
@@ -120,11 +123,25 @@ class Pinger {
 
   remove(socket: WebSocket): void {
     this.#silentRounds.delete(socket)
+    if (this.#silentRounds.size === 0) this.#gone()
   }
 
-  close(): void {
+  /** Resolves once every connection has ended, by itself or at the end of its grace. */
+  close(graceMs: number): Promise<void> {
     this.#stop()
-    for (const socket of this.#silentRounds.keys()) socket.terminate()
+    return new Promise((resolve) => {
+      if (this.#silentRounds.size === 0) {
+        resolve()
+        return
+      }
+      const disarm = this.#clock.after(graceMs, () => {
+        for (const socket of this.#silentRounds.keys()) socket.terminate()
+      })
+      this.#gone = () => {
+        disarm()
+        resolve()
+      }
+    })
   }
 
   #round(): void {

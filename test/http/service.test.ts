@@ -1,9 +1,13 @@
+import { connect } from 'node:net'
+import { ERRORS, OK, OP } from '@leasehold/protocol'
 import { createHttp, ServerTelemetry } from '@leasehold/server/http'
 import { createIntake } from '@leasehold/server/intake'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { serve } from '../support/member.js'
+import { RawSession } from '../support/rawsession.js'
 import { Remembered, realClock, realRandom } from '../support/real.js'
+import { until } from '../support/until.js'
 import { VirtualClock } from '../support/virtualclock.js'
 import { FakeReplica } from './fake.js'
 
@@ -159,4 +163,36 @@ t.test('closing twice is fine, and is bounded with connections open', async (t) 
   await Promise.all([served.close(), served.close()])
   t.ok(performance.now() - startMs < 2_000)
   t.type(await stuck, Error, 'a request that never ends does not hold a shutdown up')
+})
+
+t.test('what was let in before the shutdown is answered, over both fronts', async (t) => {
+  const replica = new FakeReplica()
+  const served = await serve({ replica, limits: { drainMs: 2_000, graceMs: 200 } })
+  const session = await RawSession.connect(served.url, 'busy', 'b'.repeat(32))
+  const silent = connect(served.port, '127.0.0.1')
+  await new Promise((resolve) => silent.once('connect', resolve))
+  replica.respond = () => null
+  const put = fetch(`${served.url}/v1/leases/a`, {
+    method: 'PUT',
+    body: '{"holder":"h"}',
+    headers: { 'content-type': 'application/json' },
+  })
+  const renewal = session.send(OP.renew, ['a', 1])
+  await until(() => replica.submitted.length === 2)
+  const closed = served.close()
+  await until(() => replica.submitted.length === 2 && session.open)
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  const late = session.send(OP.renew, ['a', 1])
+  t.match(await late.last, { code: ERRORS.SHUTTING_DOWN.wire }, 'what comes later is not let in')
+  for (const { to, id, attempt, command } of replica.submitted) {
+    to.reply(id, attempt, OK, [7, 10, 10, false, `for ${command.op}`])
+    to.flush()
+  }
+  t.equal((await put).status, 200)
+  t.match(await renewal.last, { code: OK })
+  const startMs = performance.now()
+  await closed
+  t.ok(performance.now() - startMs < 1_500, 'a silent connection does not hold it up')
+  t.equal(session.open, false)
+  silent.destroy()
 })

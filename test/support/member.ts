@@ -46,7 +46,7 @@ export async function serve(setup: { replica?: Replica; limits?: Partial<HttpLim
     random: realRandom,
     telemetry,
     info: { version: '0.0.0' },
-    limits: { drainMs: 500, ...setup.limits },
+    limits: { drainMs: 500, graceMs: 100, ...setup.limits },
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   return {
