@@ -39,23 +39,17 @@ export class DueQueue<T extends Due> {
   /** The fine and the coarse bucket that now lies in. */
   #fine = -1
   #coarse = -1
-  #size = 0
 
   constructor(serialOf: (item: T) => number) {
     this.#serialOf = serialOf
   }
 
-  get size(): number {
-    return this.#size
-  }
-
   add(item: T): void {
-    this.#size++
     this.#place(item)
   }
 
+  /** The item must be here. */
   remove(item: T): void {
-    this.#size--
     this.#takeOut(item)
   }
 

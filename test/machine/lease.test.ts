@@ -197,6 +197,8 @@ t.test('a listing goes by prefix, in order, page by page', async (t) => {
   t.same(all('', 1_000), names.toSorted())
   t.same(all('jobs/29', 7), names.filter((name) => name.startsWith('jobs/29')).sort())
   t.same(all('none', 7), [])
+  d.reload()
+  t.same(all('', 999), names.toSorted())
   const gone = names.filter((_, i) => i % 100 !== 0)
   for (const name of gone) d.at(10_001, release(name, names.indexOf(name) + 1))
   const left = names.filter((_, i) => i % 100 === 0).sort()
@@ -233,6 +235,23 @@ t.test('ends far ahead are kept as well as near ones, also after a reload', asyn
     if (timeMs === 10_000 + day) d.reload()
   }
   t.same(ended, ['n0', 'n1', 'n5', 'n4', 'n3', 'n2', 'n6'])
+})
+
+t.test('whatever leaves early, the rest ends in order', async (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const d = new Driver()
+    const endOf = (i: number) => 10_950 + ((i * (2 * seed + 1)) % 50)
+    const all = Array.from({ length: 60 }, (_, i) => i)
+    d.at(10_000, ...all.map((i) => acquire(`n${i}`, 'h', { ttlMs: endOf(i) - 10_000 })))
+    d.at(10_945, beat)
+    const left = all.filter((i) => (i * 7 + seed) % 3 !== 0)
+    d.at(10_946, ...all.filter((i) => !left.includes(i)).map((i) => release(`n${i}`, i + 1)))
+    const ended = d.at(11_000, beat).events.map(({ name }) => name)
+    t.same(
+      ended,
+      left.toSorted((a, b) => endOf(a) - endOf(b) || a - b).map((i) => `n${i}`),
+    )
+  }
 })
 
 t.test('equal strings are shared where that helps, and never mixed up', async (t) => {
