@@ -1,6 +1,6 @@
 /** The server's log: JSON lines for machines, text for people at a terminal. */
 import { type Logger, pino } from 'pino'
-import { REDACTED } from '../http/index.js'
+import { REDACTED } from '../http/telemetry.js'
 
 export interface LoggerOptions {
   /** One of pino's. */

@@ -117,7 +117,7 @@ export const serve = command({
 
 /** Only a server needs the libraries behind this, and those behind `start`. */
 async function telemetryOf(settings: Record<'name' | 'log-level' | 'log-format', string>, io: Io) {
-  const { ServerTelemetry } = await import('../http/index.js')
+  const { ServerTelemetry } = await import('../http/telemetry.js')
   const { createLogger } = await import('./logger.js')
   const format = settings['log-format'] === 'auto' ? (process.stdout.isTTY ? 'text' : 'json') : settings['log-format']
   const level = settings['log-level']

@@ -4,7 +4,7 @@
  */
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
-import { createHttp, type ServerTelemetry } from '../http/index.js'
+import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
 import type { Disk, Random } from '../ports/index.js'
 import { createReplica, SingleLog } from '../replica/index.js'
@@ -66,6 +66,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const stall = watchLoop()
     open.push(async () => stall.close())
     telemetry.beforeReading(() => telemetry.gauge('loop_stall_seconds', stall.take()))
+    // Only now: most of a start's time goes into loading this, and a directory that is refused needs none of it.
+    const { createHttp } = await import('../http/index.js')
     const http = await createHttp({
       replica,
       random: realRandom,
