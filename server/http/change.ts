@@ -1,0 +1,127 @@
+/**
+ * One change over HTTP: its name (the client's key, or the server's own), its way through the front door, and its answer
+ * by the contract. Must never answer before the replica has.
+ */
+import {
+  type ClientCommand,
+  checkIdempotencyKey,
+  ERRORS,
+  errorOfWire,
+  type GrantedFields,
+  type HeldFields,
+  type LostFields,
+  OFFERED,
+  type OfferedFields,
+  OK,
+  OP,
+  type ReleasedFields,
+  type RequestToken,
+  type RevokedFields,
+  type TransferredFields,
+} from '@leasehold/protocol'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { opName } from '../intake/index.js'
+import type { Context } from './context.js'
+import { sendBody } from './media.js'
+import { sendProblem } from './unit.js'
+
+/** What names this request: the client's key, or null. Throws ProtocolError INVALID_ARGUMENT. */
+export function keyOf(context: Context, request: FastifyRequest): RequestToken | null {
+  const header = request.headers['idempotency-key']
+  if (header === undefined) return null
+  return token(context, request, checkIdempotencyKey(header))
+}
+
+/** A request that waits needs a name, so that it can be given up. Nobody else can guess this one. */
+export function ownKey(context: Context, request: FastifyRequest): RequestToken {
+  return token(context, request, `~${Buffer.from(context.random.bytes(16)).toString('hex')}`)
+}
+
+function token(context: Context, request: FastifyRequest, key: string): RequestToken {
+  return { scope: `p:${request.unit.principal}`, key, lowest: 0, knownMs: context.replica.status.clusterMs }
+}
+
+/** Submits a checked command and answers with what became of it. */
+export async function change(
+  context: Context,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  command: ClientCommand,
+  options: { keyed: boolean } = { keyed: false },
+): Promise<FastifyReply> {
+  const { unit } = request
+  unit.readMs = context.clock.monotonicMs()
+  const { socket } = request.raw
+  const answer = await context.waiting.submit(
+    command,
+    {
+      principal: unit.principal,
+      bytes: Number(request.headers['content-length'] ?? 0),
+      onGone: (listener) => {
+        socket.once('close', listener)
+        return () => socket.off('close', listener)
+      },
+    },
+    options,
+  )
+  unit.answeredMs = context.clock.monotonicMs()
+  if (answer === null) {
+    context.telemetry.request(opName(command.op), 'gone', '')
+    return reply.hijack()
+  }
+  unit.waited = answer.waited
+  unit.outcome(answer.code, answer.fields)
+  return sendAnswer(request, reply, command, answer.code, answer.fields)
+}
+
+function sendAnswer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  command: ClientCommand,
+  code: number,
+  fields: readonly unknown[],
+): FastifyReply {
+  if (code === OK || code === OFFERED) {
+    sendBody(reply, request.unit.medium, code === OK ? 200 : 202, answerBody(command, code, fields))
+    return reply
+  }
+  const error = errorOfWire(code)
+  if (error === 'LEASE_HELD') {
+    const [holder, remainingMs, meta, replayed] = fields as HeldFields
+    return sendProblem(request, reply, error, `held by ${holder}`, { holder, remainingMs, meta, replayed })
+  }
+  if (error === 'LEASE_LOST') {
+    const [token, reason] = fields as LostFields
+    return sendProblem(request, reply, error, ERRORS.LEASE_LOST.help, { token, reason })
+  }
+  const [detail, retryAfterMs] = fields as readonly [string, number]
+  return sendProblem(request, reply, error, detail, {}, retryAfterMs)
+}
+
+function answerBody(command: ClientCommand, code: number, fields: readonly unknown[]): object {
+  switch (command.op) {
+    case OP.acquire:
+      if (code === OFFERED) {
+        const [token, claimWithinMs, ttlMs, replayed] = fields as OfferedFields
+        const { name, holder } = command
+        return { name, holder, offered: true, token, ttlMs, claimWithinMs, replayed }
+      }
+      return grantBody(command.name, fields as GrantedFields)
+    case OP.renew:
+      return grantBody(command.name, fields as GrantedFields)
+    case OP.release:
+      return { released: true, replayed: (fields as ReleasedFields)[0] }
+    case OP.transfer:
+      return { released: true, offered: true, replayed: (fields as TransferredFields)[0] }
+    case OP.revoke: {
+      const [token, replayed] = fields as RevokedFields
+      return { revoked: true, token, replayed }
+    }
+    case OP.cancelWait:
+      return {}
+  }
+}
+
+function grantBody(name: string, [token, ttlMs, remainingMs, replayed, holder]: GrantedFields): object {
+  return { name, holder, token, ttlMs, remainingMs, replayed }
+}
