@@ -16,6 +16,7 @@ export const history = command({
   flags: {
     limit: { type: 'integer', min: 1, max: PAGE, value: 'N', default: 100, help: 'at most so many changes' },
     after: { type: 'string', value: 'CURSOR', help: 'go on where a page ended' },
+    prefix: { type: 'string', format: 'prefix', value: 'PREFIX', help: 'without NAME: only names that begin so' },
     all: { type: 'boolean', help: 'all pages (with --json: one line for each change)' },
     verify: { type: 'boolean', help: 'recompute the whole chain of hashes instead' },
     ...connectionFlags,
@@ -28,8 +29,9 @@ export const history = command({
     const http = connect(settings, io)
     if (settings.verify) return verify(http, settings.json, io)
     const base = name === '' ? '/v1/history' : leasePath(name, '/history')
+    const prefix = name === '' ? settings.prefix : undefined
     if (!settings.all) {
-      const { body, text } = await page(http, base, settings.after ?? null, settings.limit)
+      const { body, text } = await page(http, base, { after: settings.after, limit: settings.limit, prefix })
       if (settings.json) io.out(`${text.trimEnd()}\n`)
       else {
         io.out(table(HEAD, body.events.map(eventCells), io.color))
@@ -38,7 +40,7 @@ export const history = command({
       return EXIT.done
     }
     let head = HEAD
-    for await (const body of pages(http, base, settings.after ?? null)) {
+    for await (const body of pages(http, base, { after: settings.after, limit: PAGE, prefix })) {
       if (settings.json) for (const event of body.events) io.out(`${JSON.stringify(event)}\n`)
       else io.out(table(head, body.events.map(eventCells), io.color).replace(/^\n/, ''))
       head = HEAD.map(() => '')
@@ -49,25 +51,32 @@ export const history = command({
 
 const HEAD = ['AT', 'CHANGE', 'NAME', 'HOLDER', 'TOKEN', 'WHY']
 
-function page(http: HttpClient, base: string, after: string | null, limit: number) {
+interface Page {
+  readonly after?: string | undefined
+  readonly prefix?: string | undefined
+  readonly limit: number
+}
+
+function page(http: HttpClient, base: string, { after, prefix, limit }: Page) {
   const query = new URLSearchParams({ limit: String(limit) })
-  if (after !== null) query.set('after', after)
+  if (after !== undefined) query.set('after', after)
+  if (prefix !== undefined) query.set('prefix', prefix)
   return http.ask<HistoryBody>({ method: 'GET', path: `${base}?${query}` })
 }
 
-async function* pages(http: HttpClient, base: string, after: string | null): AsyncGenerator<HistoryBody> {
-  for (let cursor = after; ; ) {
-    const { body } = await page(http, base, cursor, PAGE)
+async function* pages(http: HttpClient, base: string, first: Page): AsyncGenerator<HistoryBody> {
+  for (let next = first; ; ) {
+    const { body } = await page(http, base, next)
     yield body
     if (body.next === null) return
-    cursor = body.next
+    next = { ...first, after: body.next }
   }
 }
 
 async function verify(http: HttpClient, json: boolean, io: Io): Promise<number> {
   const startMs = performance.now()
   const check = new ChainCheck()
-  for await (const body of pages(http, '/v1/history', null)) {
+  for await (const body of pages(http, '/v1/history', { limit: PAGE })) {
     for (const event of body.events) if (!check.add(event)) break
     if (check.broken !== null) break
   }

@@ -39,6 +39,7 @@ export interface Answer<Body> {
 
 interface Problem {
   readonly code: ErrorCode
+  readonly status?: number
   readonly title?: string
   readonly detail?: string
   readonly retryAfterMs?: number
@@ -65,7 +66,7 @@ export class HttpClient {
       const status = response.statusCode ?? 0
       const body = parseBody(text)
       if ((status >= 200 && status < 300) || query.expect?.includes(status)) return { status, body: body as Body, text }
-      throw refusal(status, body, this.#options.url)
+      throw refusalOf(status, body, this.#options.url)
     } catch (error) {
       if (error instanceof CliError) throw error
       throw this.#unavailable(error as Error, timeout.aborted ? timeoutMs : null, query.method !== 'GET')
@@ -77,7 +78,7 @@ export class HttpClient {
     try {
       const response = await this.#send({ method: 'GET', path, headers }, this.#options.signal)
       const status = response.statusCode ?? 0
-      if (status !== 200) throw refusal(status, parseBody(await readAll(response)), this.#options.url)
+      if (status !== 200) throw refusalOf(status, parseBody(await readAll(response)), this.#options.url)
       let rest = ''
       for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
         const lines = (rest + chunk).split('\n')
@@ -155,17 +156,14 @@ function parseBody(text: string): unknown {
 }
 
 /** A problem document as one line. Exit code 3 where the server is not able to answer now, 1 where it said no. */
-function refusal(status: number, body: unknown, url: string): CliError {
-  if (typeof body !== 'object' || body === null || !('code' in body)) {
-    return new CliError(
-      EXIT.unavailable,
-      `${url} answered ${status}, but not as a Leasehold server would`,
-      body ?? undefined,
-    )
-  }
-  const problem = body as Problem
+export function refusal(problem: Problem, hint = '', status = problem.status ?? 0): CliError {
   const exit = status >= 500 && problem.code !== 'AUDIT_CORRUPT' ? EXIT.unavailable : EXIT.refused
-  return new CliError(exit, sentence(problem), body)
+  return new CliError(exit, `${sentence(problem)}${hint}`, problem)
+}
+
+function refusalOf(status: number, body: unknown, url: string): CliError {
+  if (typeof body === 'object' && body !== null && 'code' in body) return refusal(body as Problem, '', status)
+  return new CliError(EXIT.unavailable, `${url} answered ${status}, but not as a Leasehold server would`)
 }
 
 function sentence(problem: Problem): string {

@@ -2,6 +2,7 @@
 import { CliError, command, EXIT } from './command.js'
 import { connect, connectionFlags } from './connection.js'
 import { type EventBody, eventLine } from './events.js'
+import { refusal } from './http.js'
 
 export const watch = command({
   name: 'lease watch',
@@ -23,20 +24,21 @@ export const watch = command({
     let seen = 0
     for await (const message of messages(lines)) {
       if (message.id !== '') cursor = message.id
-      if (message.event === 'error' || message.event === 'end')
-        throw new CliError(EXIT.refused, ended(message.data, cursor))
+      // The stream begins with a bare cursor; one that cannot go on ends with why.
+      if (message.data === '') continue
+      if (message.event === 'end') throw refusal(JSON.parse(message.data), resume(cursor))
       const event = JSON.parse(message.data) as EventBody
       io.out(settings.json ? `${JSON.stringify({ cursor, event })}\n` : eventLine(event))
       seen += 1
       if (seen === settings.count) return EXIT.done
     }
     if (io.signal.aborted) return EXIT.done
-    throw new CliError(EXIT.unavailable, ended('the server ended the stream', cursor))
+    throw new CliError(EXIT.unavailable, `the server ended the stream${resume(cursor)}`)
   },
 })
 
-function ended(why: string, cursor: string | undefined): string {
-  return cursor === undefined ? why : `${why}; go on with --after ${cursor}`
+function resume(cursor: string | undefined): string {
+  return cursor === undefined ? '' : `; go on with --after ${cursor}`
 }
 
 interface Message {
@@ -50,7 +52,7 @@ async function* messages(lines: AsyncIterable<string>): AsyncGenerator<Message> 
   let message: Message = { id: '', event: 'message', data: '' }
   for await (const line of lines) {
     if (line === '') {
-      if (message.data !== '') yield message
+      yield message
       message = { id: '', event: 'message', data: '' }
       continue
     }

@@ -138,7 +138,7 @@ t.test('a watch prints changes as they come, and says from where to go on', asyn
   }
   const url = await answering(t, (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    response.write(`: hello\n\nid: c.7\nevent: change\ndata: ${JSON.stringify(event)}\n\n`)
+    response.write(`id: c.6\n: from here\n\nid: c.7\nevent: change\ndata: ${JSON.stringify(event)}\n\n`)
     response.end(`id: c.8\r\ndata: ${JSON.stringify({ ...event, seq: 8, type: 'expired', reason: 'expired' })}\r\n\r\n`)
   })
   const lines = await leasehold(['lease', 'watch', '--url', url])
@@ -147,6 +147,15 @@ t.test('a watch prints changes as they come, and says from where to go on', asyn
     '2026-01-02T03:04:05.678Z  granted      a  h  3  acquire\n2026-01-02T03:04:05.678Z  expired      a  h  3  expired\n',
   )
   t.match(lines, { code: 3, err: /the server ended the stream; go on with --after c\.8/ })
+  const gone = { code: 'CURSOR_COMPACTED', status: 410, detail: 'Too far behind' }
+  const behind = await answering(t, (_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.end(`id: c.6\n: from here\n\nevent: end\ndata: ${JSON.stringify(gone)}\n\n`)
+  })
+  t.match(await leasehold(['lease', 'watch', '--url', behind]), {
+    code: 1,
+    err: 'leasehold: Too far behind (CURSOR_COMPACTED); go on with --after c.6\n',
+  })
   const one = await leasehold(['lease', 'watch', '--url', url, '--json', '--count', '1'])
   t.equal(one.code, 0)
   t.same(JSON.parse(one.out), { cursor: 'c.7', event })
