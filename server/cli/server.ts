@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
 import type { Disk, Random } from '../ports/index.js'
-import { createReplica, SingleLog } from '../replica/index.js'
+import { createReplica, type RetentionOptions, SingleLog } from '../replica/index.js'
 import { directoryState, formDirectory, openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
 import { realClock } from './clock.js'
@@ -61,7 +61,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     open.push(() => store.close())
     const shared = { clock: realClock, telemetry, memberId }
     const log = new SingleLog({ store, ...shared })
-    const replica = await createReplica({ log, store, machine, fatal, ...shared })
+    const replica = await createReplica({ log, store, machine, fatal, ...retentionOf(config), ...shared })
     open.push(() => replica.close())
     const stall = watchLoop()
     open.push(async () => stall.close())
@@ -91,6 +91,10 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     await closeAll().catch(() => undefined)
     throw error
   }
+}
+
+function retentionOf({ auditAgeMs, auditBytes }: ServerConfig): RetentionOptions {
+  return { ...(auditAgeMs !== undefined && { auditAgeMs }), ...(auditBytes !== undefined && { auditBytes }) }
 }
 
 async function formIfEmpty(disk: Disk, memberId: string, random: Random): Promise<void> {
