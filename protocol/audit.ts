@@ -12,7 +12,7 @@ import type { LossReason } from './errors.js'
 import type { AuditCause, AuditEvent, AuditType } from './events.js'
 import { ProtocolError } from './fault.js'
 import { LIMITS } from './limits.js'
-import { pack } from './pack.js'
+import { pack, packShared } from './pack.js'
 import { describe } from './text.js'
 
 const EVENT_VERSION = 1
@@ -97,6 +97,11 @@ export function eventFromFields(fields: readonly unknown[]): AuditEvent {
 /** MessagePack of eventFields. */
 export function eventBytes(event: AuditEvent): Uint8Array {
   return pack(eventFields(event))
+}
+
+/** The same, without bytes of its own: valid until anything else is packed or encoded here, to be copied at once. */
+export function sharedEventBytes(event: AuditEvent): Uint8Array {
+  return packShared(eventFields(event))
 }
 
 function word<Word extends string>(words: Record<Word, true>, value: unknown, field: string): Word {

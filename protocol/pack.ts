@@ -1,12 +1,14 @@
 /**
  * MessagePack for the frames and records: one encoder and one decoder for the whole process, since a codec's warm
- * buffer is most of its speed. Nothing is decoded that scan.ts has not looked over.
+ * buffer is most of its speed. What is plain (nearly everything is) never reaches the general encoder. Nothing is decoded that scan.ts has not looked over.
  */
 import { Decoder, Encoder } from '@msgpack/msgpack'
 import { LIMITS } from './limits.js'
+import { PlainWriter } from './plain.js'
 import { type Bounds, scanArray } from './scan.js'
 
 const encoder = new Encoder({ maxDepth: 8 })
+const plain = new PlainWriter()
 // scan.ts refuses all of this before; the second lock costs nothing.
 const decoder = new Decoder({
   maxStrLength: LIMITS.replyBytesMax,
@@ -23,12 +25,12 @@ export const FRAME_BOUNDS: Bounds = { depthMax: LIMITS.msgpackDepthMax + 2, item
 
 /** The encoder's own buffer: valid until the next call, to be copied at once. */
 export function packShared(fields: readonly unknown[]): Uint8Array {
-  return encoder.encodeSharedRef(fields)
+  return plain.write(fields) ?? encoder.encodeSharedRef(fields)
 }
 
 /** Bytes of their own. */
 export function pack(fields: readonly unknown[]): Uint8Array {
-  return encoder.encode(fields)
+  return plain.write(fields)?.slice() ?? encoder.encode(fields)
 }
 
 /** The array in bytes[start, end). Throws ProtocolError INVALID_ARGUMENT. */

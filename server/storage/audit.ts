@@ -2,7 +2,7 @@
  * The growing end of the audit: chains events, gathers them into segments and these into blocks, and remembers what is not
  * durable yet. Events that a replay brings forth again are only compared with what is stored: the chain must meet.
  */
-import { type AuditEvent, type AuditSeq, auditSeq, type ChainedEvent, eventBytes } from '@leasehold/protocol'
+import { type AuditEvent, type AuditSeq, auditSeq, type ChainedEvent, sharedEventBytes } from '@leasehold/protocol'
 import type { VolumeBatch } from '../ports/index.js'
 import { Writer } from './bytes.js'
 import { Chain, hexOf } from './chain.js'
@@ -117,7 +117,7 @@ export class AuditTail {
     const chained: ChainedEvent[] = []
     for (const event of events) {
       if (event.seq !== this.#last + 1) throw new RangeError(`event ${event.seq} does not follow ${this.#last}`)
-      const canonical = eventBytes(event)
+      const canonical = sharedEventBytes(event)
       const previousHash = this.#chain.head
       const linked = chainedEvent(event, previousHash, this.#chain.add(canonical))
       this.#last += 1
