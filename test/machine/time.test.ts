@@ -97,6 +97,14 @@ t.test('tokens are raised, never lowered, and never overflow', async (t) => {
   t.throws(() => d.at(20_000, acquire('d', 'h')), /used up/)
 })
 
+t.test('whoever goes on from a state knows its position', async (t) => {
+  const d = new Driver()
+  d.term = 2
+  d.at(20_000, acquire('a', 'h'), acquire('b', 'h'))
+  d.reload()
+  t.same(d.machine.position, { index: 3, term: 2, token: 2 })
+})
+
 t.test('limits that disagree are refused', async (t) => {
   t.throws(() => new Machine({ endingsMax: 5, endingsPerRow: 2 }), /filled evenly/)
   t.throws(() => new Machine({ holdMs: 10_000 }), /moves between holds/)
