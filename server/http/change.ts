@@ -58,6 +58,8 @@ export async function change(
       principal: unit.principal,
       bytes: Number(request.headers['content-length'] ?? 0),
       onGone: (listener) => {
+        // Requests that follow each other on a connection all listen to it; how many is the front door's to say.
+        socket.setMaxListeners(0)
         socket.once('close', listener)
         return () => socket.off('close', listener)
       },

@@ -153,7 +153,7 @@ function hooks(app: App, context: Context): void {
   app.decorateRequest('unit')
   app.addHook('onRequest', (request, reply, done) => {
     request.unit = new Unit(clock.monotonicMs(), intake.inFlight)
-    reply.header('x-request-id', request.id)
+    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
     if (intake.draining) reply.header('connection', 'close')
     try {
       checkUrl(request.raw.url ?? '')

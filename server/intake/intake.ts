@@ -22,7 +22,7 @@ export interface IntakeOptions {
 export type IntakeLimits = { readonly [K in keyof typeof INTAKE_LIMITS]: number }
 
 /** Why a request is not let in. */
-export type Refusal = 'OVERLOADED' | 'SHUTTING_DOWN' | 'LIMIT_REACHED'
+export type Refusal = 'OVERLOADED' | 'SHUTTING_DOWN'
 
 export class Intake {
   readonly replica: Replica

@@ -118,15 +118,19 @@ export class Lane implements Recipient {
     }
   }
 
-  /** One checked command, from HTTP. False, with the reason answered, where it is not let in. */
-  change(command: ClientCommand, bytes: number, remainingMs: number): boolean {
+  /** One checked command, from HTTP. Where it is not let in, that is its answer. */
+  change(command: ClientCommand, bytes: number, remainingMs: number): void {
     const refusal = this.#judge(command.op, bytes, remainingMs)
     if (refusal !== null) {
       this.#refuse(command.op, 0, 1, refusal, detailOf(refusal, remainingMs))
-      return false
+      return
     }
-    this.#submit(command, { id: 0, attempt: 1, remainingMs, bodyBytes: bytes })
-    return true
+    try {
+      this.#submit(command, { id: 0, attempt: 1, remainingMs, bodyBytes: bytes })
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#refuse(command.op, 0, 1, error.code, error.message)
+    }
   }
 
   /** The requests of a frame are over: starts its reads, all behind one barrier, and sends what is answered already. */
@@ -182,16 +186,24 @@ export class Lane implements Recipient {
     if (this.#inFlight >= limits.inFlightPerLaneMax) return 'OVERLOADED'
     if (this.#inFlightBytes + bytes > limits.inFlightBytesPerLaneMax) return 'OVERLOADED'
     if (isPage(op) && this.#pages >= limits.pagesPerLaneMax) return 'OVERLOADED'
-    if (op === OP.acquire && this.#waiting >= limits.waitingPerLaneMax) return 'LIMIT_REACHED'
-    if (op === OP.acquire && this.#intake.waiting >= limits.waitingMax) return 'LIMIT_REACHED'
     return this.#intake.judge(op, bytes, remainingMs)
   }
 
+  /** Throws ProtocolError LIMIT_REACHED for one waiter too many. */
   #submit(command: ClientCommand, from: Pick<Incoming, 'id' | 'attempt' | 'remainingMs' | 'bodyBytes'>): void {
+    const key = keyOf(command)
+    if (command.op === OP.acquire && key !== null) this.#checkWaiters(key)
     const slot = this.#occupy(command.op, from)
-    if (command.op === OP.acquire && command.waitMs > 0) slot.key = command.request?.key ?? null
-    else if (command.op === OP.cancelWait) slot.key = command.key
+    slot.key = key
     this.#intake.replica.submit(command, this, ticketOf(slot), from.attempt, this.#nowMs + from.remainingMs)
+  }
+
+  /** A place in a queue that is taken over is no new one. */
+  #checkWaiters(key: number | string): void {
+    const { limits, waiting } = this.#intake
+    if (this.#waiting < limits.waitingPerLaneMax && waiting < limits.waitingMax) return
+    if (this.#queued.has(key)) return
+    throw new ProtocolError('LIMIT_REACHED', 'too many acquires are waiting; nothing was executed')
   }
 
   #read(op: Op, query: Query, from: Incoming): void {
@@ -312,11 +324,16 @@ export class Lane implements Recipient {
 
 const isPage = (op: Op | 0): boolean => op === OP.list || op === OP.history
 
+/** What names a waiter, for those who wait and those who give a wait up. */
+function keyOf(command: ClientCommand): number | string | null {
+  if (command.op === OP.cancelWait) return command.key
+  return command.op === OP.acquire && command.waitMs > 0 ? (command.request?.key ?? null) : null
+}
+
 const ticketOf = (slot: Slot): number => slot.generation * TICKETS + slot.index
 
 function detailOf(refusal: ErrorCode, remainingMs: number): string {
   if (refusal === 'SHUTTING_DOWN') return 'this member is shutting down; nothing was executed'
-  if (refusal === 'LIMIT_REACHED') return 'too many acquires are waiting; nothing was executed'
   if (remainingMs <= 0) return 'the deadline had passed when the request came; nothing was executed'
   return 'too many requests are in flight; nothing was executed'
 }

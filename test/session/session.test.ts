@@ -305,3 +305,18 @@ t.test('a defect ends its session, and is logged', async (t) => {
   t.ok(telemetry.logs.some(({ event }) => event === 'session.defect'))
   t.equal(bystander.closedWith, null)
 })
+
+t.test('waiters are bounded; who does not wait, or takes his own place over, is let in', async (t) => {
+  const { sessions, replica } = world(t, { waitingPerLaneMax: 1 })
+  replica.respond = () => null
+  const peer = new Peer(sessions)
+  peer.ask(OP.acquire, 1, acquire(1, 'a', 60_000)).go()
+  replica.answer(QUEUED, [waiterId(1)])
+  peer.ask(OP.acquire, 2, acquire(2, 'b', 60_000)).ask(OP.acquire, 3, acquire(3, 'c'))
+  peer.ask(OP.acquire, 4, acquire(1, 'a', 60_000), { attempt: 2 }).go()
+  t.match(peer.replyTo(2), [2, 1, ERRORS.LIMIT_REACHED.wire, [/waiting/, Number]])
+  t.same(
+    replica.submitted.map(({ command }) => (command as { name: string }).name),
+    ['a', 'c', 'a'],
+  )
+})
