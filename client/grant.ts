@@ -99,6 +99,8 @@ export class Grant extends Due {
     this.#ended = reason
     this.#parts.wheel.clear(this)
     this.#parts.ended(this)
+    this.renewal?.abandon()
+    this.renewal = null
     this.#loss?.abort(this.lost)
   }
 

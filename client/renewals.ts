@@ -59,6 +59,12 @@ export class Renewal extends Call {
     this.#reject?.(grant.lost ?? error)
   }
 
+  /** The grant has ended: whoever waits is told now, whatever may still be answered. */
+  abandon(): void {
+    this.#core.calls.withdraw(this)
+    this.#reject?.(this.#grant.lost!)
+  }
+
   override failed(error: LeaseholdError): void {
     const { clocks, session } = this.#core
     const grant = this.#grant

@@ -58,16 +58,16 @@ export function checkDrift(drift: number): number {
   return drift
 }
 
-/** Coarse clocks tick in whole seconds on some systems, in hundredths on others. */
-function grainMs(uptimeMs: number): number {
-  return uptimeMs % 1_000 === 0 ? 1_000 : 10
+/** The uptime ticks in whole seconds on some systems, in hundredths on others: one reading of hundredths tells. */
+function grainMs(before: number, now: number): number {
+  return before % 1_000 === 0 && now % 1_000 === 0 ? 1_000 : 10
 }
 
 /** Most that the machine can have slept between two readings, or NaN where they cannot be. `least` is the opposite. */
 function slept(before: Reading, now: Reading): { least: number; most: number } {
   const awakeMs = now.monotonicMs - before.monotonicMs
   const sleptMs = now.uptimeMs - before.uptimeMs - awakeMs
-  const slackMs = Math.max(grainMs(before.uptimeMs), grainMs(now.uptimeMs)) + 10 + awakeMs * RATE_SLACK
+  const slackMs = grainMs(before.uptimeMs, now.uptimeMs) + 10 + awakeMs * RATE_SLACK
   if (!(awakeMs >= 0) || !(sleptMs >= -slackMs)) return { least: Number.NaN, most: Number.NaN }
   return { least: sleptMs - slackMs, most: Math.max(0, sleptMs) + slackMs }
 }
