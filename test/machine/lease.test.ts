@@ -254,6 +254,21 @@ t.test('whatever leaves early, the rest ends in order', async (t) => {
   }
 })
 
+t.test('a name that is passed on in place leaves the order of the others alone', async (t) => {
+  const all = Array.from({ length: 20 }, (_, i) => i)
+  for (const passed of all) {
+    const d = new Driver()
+    d.at(10_000, ...all.map((i) => acquire(`n${i}`, 'h')), acquire(`n${passed}`, 'h2', { waitMs: 60_000 }))
+    d.at(10_990, beat)
+    d.at(10_990, release(`n${passed}`, passed + 1))
+    const ended = d.at(11_000, beat).events.map(({ name }) => name)
+    t.same(
+      ended,
+      all.filter((i) => i !== passed).map((i) => `n${i}`),
+    )
+  }
+})
+
 t.test('equal strings are shared where that helps, and never mixed up', async (t) => {
   const d = new Driver()
   for (let i = 0; i < 5_000; i++)
