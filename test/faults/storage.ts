@@ -1,0 +1,95 @@
+/** Faults of what is written, of its order, and of what opening compares. */
+import type { Fault } from './fault.js'
+
+const test = (name: string) => `test/storage/${name}.test.ts`
+
+export const storageFaults: readonly Fault[] = [
+  {
+    name: 'storage: a vote that is not synced',
+    claim: 'the side file is synced where term or vote change',
+    file: 'server/storage/volumestore.ts',
+    find: 'const sync = this.#hardStateChanged',
+    replace: 'const sync = this.#hardStateChanged && this.#failed',
+    tests: [test('crash')],
+  },
+  {
+    name: 'storage: batches that are not synced',
+    claim: 'every reply follows a sync that began after its request',
+    file: 'server/cli/levelvolume.ts',
+    find: 'const WRITE = { sync: true } as const',
+    replace: 'const WRITE = { sync: false } as const',
+    tests: ['test/strace/strace.test.ts'],
+  },
+  {
+    name: 'storage: the side file runs ahead of the volume',
+    claim: 'the side file is written after its batch has synced',
+    file: 'server/storage/volumestore.ts',
+    find: 'await batch.commit()\n      await this.#opened.side.write(side, sync)',
+    replace: 'await this.#opened.side.write(side, sync)\n      await batch.commit()',
+    tests: [test('crash')],
+  },
+  {
+    name: 'storage: checksums are not compared',
+    claim: 'a row that is flipped is never answered from',
+    file: 'server/storage/rows.ts',
+    find: 'getU32(value, 0) !== checksum >>> 0',
+    replace: 'getU32(value, 0) === -1',
+    tests: [test('crash')],
+  },
+  {
+    name: 'storage: the digest is not compared',
+    claim: 'a row that is missing or stale is never answered from',
+    file: 'server/storage/recovery.ts',
+    find: '!state.digest.agrees(marker.checkpoint)',
+    replace: 'state.digest.rows < 0',
+    tests: [test('crash')],
+  },
+  {
+    name: "storage: the audit's end is not compared",
+    claim: 'an audit that has lost its end is refused',
+    file: 'server/storage/findaudit.ts',
+    find: 'if (tail.head.last !== end.last || tail.head.hash !== hexOf(end.lastHash)) {',
+    replace: 'if (hexOf(end.lastHash) === tail.head.hash && tail.head.last !== end.last) {',
+    tests: [test('crash')],
+  },
+  {
+    name: 'storage: a lost tail goes unnoticed',
+    claim: 'a marker older than the side file is a lost tail',
+    file: 'server/storage/recovery.ts',
+    find: 'if (side.flush > marker.flush) {',
+    replace: 'if (side.flush > marker.flush + 1_000_000) {',
+    tests: [test('crash')],
+  },
+  {
+    name: "storage: the log's end is not compared",
+    claim: 'the last entry is the one that the marker names',
+    file: 'server/storage/recovery.ts',
+    find: 'if (Buffer.compare(links.at(-1)!.hash, log.lastHash) !== 0) {',
+    replace: 'if (links.length === 0) {',
+    tests: [test('crash')],
+  },
+  {
+    name: 'storage: a failed write is acknowledged',
+    claim: 'a failed write is fatal, and never done',
+    file: 'server/storage/volumestore.ts',
+    find: 'this.#inFlight.then(finish, (error: Error) => this.#fail(error))',
+    replace: 'this.#inFlight.then(finish, finish)',
+    tests: [test('crash')],
+  },
+  {
+    name: 'storage: deleted rows stay in the digest',
+    claim: 'any sequence of flushes and restarts brings back what was flushed',
+    file: 'server/storage/tables.ts',
+    find: 'if (row.saved !== 0) this.digest.remove(row.saved)',
+    replace: 'if (row.saved !== 0 && !removed) this.digest.remove(row.saved)',
+    tests: [test('sequences')],
+  },
+  {
+    name: 'storage: a missing segment is passed over',
+    claim: 'a page never leaves out what is missing',
+    file: 'server/storage/readaudit.ts',
+    find: 'head.first !== next) {',
+    replace: 'head.first < next) {',
+    tests: [test('history')],
+  },
+]
