@@ -47,7 +47,7 @@ export function settled(output: string): string {
     .replaceAll(/\b[0-9a-f]{64}\b/g, '<hash>')
     .replaceAll(/\b[0-9a-f]{16}\b/g, '<id>')
     .replaceAll(/("requestId":")[^"]+/g, '$1<request>')
-    .replaceAll(/("(?:remainingMs|clusterMs)":)\d+/g, '$1<ms>')
+    .replaceAll(/("(?:remainingMs|clusterMs|commitIndex|appliedIndex)":)\d+/g, '$1<ms>')
     .replaceAll(/\b\d+(?:\.\d+)? (?:ms|s|min|h)\b/g, '<duration>')
     .replaceAll(/\b\d+ ms\b/g, '<duration>')
     .replaceAll(/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>')
