@@ -80,6 +80,8 @@ class Stream implements WatchSink {
     raw.write(`retry: 1000\nid: ${this.#watch.cursor}\n: from here\n\n`)
     raw.on('drain', () => this.#watch?.wake())
     raw.once('close', () => this.#end())
+    // A write that a closing connection no longer takes is no event of its own.
+    raw.on('error', () => this.#end())
   }
 
   /** Only where a drain will be told: nothing else wakes the watch. */

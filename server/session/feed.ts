@@ -15,7 +15,7 @@ import {
 } from '@leasehold/protocol'
 import type { Telemetry } from '../ports/index.js'
 import type { Replica } from '../replica/index.js'
-import { SESSION_LIMITS } from './limits.js'
+import type { SessionLimits } from './limits.js'
 
 /** Who reads a watch. */
 export interface WatchSink {
@@ -32,15 +32,17 @@ const PAGES_AT_ONCE = 8
 export class Feed {
   readonly replica: Replica
   readonly telemetry: Telemetry
+  readonly limits: SessionLimits
   readonly #byPrefix = new Map<string, Set<Watch>>()
   readonly #due: Watch[] = []
   readonly #stop: () => void
   #reading = 0
   #count = 0
 
-  constructor(replica: Replica, telemetry: Telemetry) {
+  constructor(replica: Replica, telemetry: Telemetry, limits: SessionLimits) {
     this.replica = replica
     this.telemetry = telemetry
+    this.limits = limits
     this.#stop = replica.subscribe({ events: (events) => this.#publish(events) })
   }
 
@@ -49,8 +51,8 @@ export class Feed {
    * Throws ProtocolError INVALID_ARGUMENT (no cursor), CURSOR_COMPACTED, LIMIT_REACHED.
    */
   open(query: WatchQuery, sink: WatchSink): Watch {
-    if (this.#count >= SESSION_LIMITS.watchesMax)
-      throw new ProtocolError('LIMIT_REACHED', `at most ${SESSION_LIMITS.watchesMax} watches on a member`)
+    if (this.#count >= this.limits.watchesMax)
+      throw new ProtocolError('LIMIT_REACHED', `at most ${this.limits.watchesMax} watches on a member`)
     const watch = new Watch(this, query.prefix, this.#start(query.cursor), sink)
     let same = this.#byPrefix.get(query.prefix)
     if (same === undefined) {
@@ -163,7 +165,7 @@ export class Watch {
     const fresh =
       events[0] !== undefined && events[0].seq <= this.#seq ? events.filter((e) => e.seq > this.#seq) : events
     this.#seq = through
-    if (fresh.length > 0) this.#sink.events(fresh)
+    if (fresh.length > 0) this.#deliver(fresh)
   }
 
   /** Reads and delivers one page. Never rejects. */
@@ -178,13 +180,13 @@ export class Watch {
     try {
       const page = await replica.readEvents({
         after: this.#seq,
-        limit: SESSION_LIMITS.watchPage,
+        limit: this.#feed.limits.watchPage,
         ...(this.prefix !== '' && { prefix: this.prefix }),
       })
       if (this.#state !== 'paging') return
       this.#seq = page.next ?? auditSeq(Math.max(through, this.#seq, page.events.at(-1)?.seq ?? 0))
       this.#state = 'behind'
-      if (page.events.length > 0) this.#sink.events(page.events)
+      if (page.events.length > 0) this.#deliver(page.events)
       if (!this.#sink.congested) this.wake()
     } catch (error) {
       if (error instanceof ProtocolError) this.#end(error.code, error.message)
@@ -192,6 +194,16 @@ export class Watch {
         this.#feed.telemetry.log('error', 'watch.failed', { error })
         this.#end('INTERNAL', 'the history could not be read')
       }
+    }
+  }
+
+  /** A sink that fails ends its own watch, not the feed of all others. */
+  #deliver(events: readonly ChainedEvent[]): void {
+    try {
+      this.#sink.events(events)
+    } catch (error) {
+      this.#feed.telemetry.log('error', 'watch.failed', { error })
+      this.close()
     }
   }
 

@@ -1,4 +1,4 @@
 export { Feed, type Watch, type WatchSink } from './feed.js'
-export { SESSION_LIMITS } from './limits.js'
-export { createSessions, type SessionInfo, type SessionLimits, Sessions, type SessionsOptions } from './sessions.js'
+export { SESSION_LIMITS, type SessionLimits } from './limits.js'
+export { createSessions, type SessionInfo, Sessions, type SessionsOptions } from './sessions.js'
 export { CLOSE, type Socket, type SocketHandle } from './socket.js'

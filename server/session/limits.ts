@@ -19,7 +19,9 @@ export const SESSION_LIMITS = {
   watchPage: 256,
 } as const
 
-export function assertSessionLimits(l: { readonly [K in keyof typeof SESSION_LIMITS]: number }): void {
+export type SessionLimits = { readonly [K in keyof typeof SESSION_LIMITS]: number }
+
+export function assertSessionLimits(l: SessionLimits): void {
   const relations: [boolean, string][] = [
     [l.pauseBytes >= 2 * LIMITS.frameBytesMax, 'two frames may wait before reading stops'],
     [l.outBytesMax >= 8 * l.pauseBytes, 'reading stops long before a reader is closed'],

@@ -7,7 +7,7 @@ import type { Intake } from '../intake/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { Replica } from '../replica/index.js'
 import { Feed } from './feed.js'
-import { SESSION_LIMITS } from './limits.js'
+import { SESSION_LIMITS, type SessionLimits } from './limits.js'
 import { Session } from './session.js'
 import { CLOSE, type Socket, type SocketHandle } from './socket.js'
 
@@ -25,8 +25,6 @@ export interface SessionsOptions {
   /** Limits to use instead, in tests. */
   readonly limits?: Partial<SessionLimits>
 }
-
-export type SessionLimits = { readonly [K in keyof typeof SESSION_LIMITS]: number }
 
 export class Sessions {
   readonly replica: Replica
@@ -51,7 +49,7 @@ export class Sessions {
     this.telemetry = options.telemetry
     this.limits = { ...SESSION_LIMITS, ...options.limits }
     this.#info = options.info
-    this.feed = new Feed(options.replica, options.telemetry)
+    this.feed = new Feed(options.replica, options.telemetry, this.limits)
     this.#stops = [
       options.clock.every(this.limits.tickMs, () => this.#tick()),
       options.replica.onRevoked((principal, name, token, reason) => {

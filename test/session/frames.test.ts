@@ -110,3 +110,16 @@ t.test('a full frame of the largest count is served', async (t) => {
     'in order',
   )
 })
+
+t.test('a connection that no longer answers pings is given up, one that does is kept', async (t) => {
+  const served = await serve({ limits: { pingMs: 40 } })
+  t.teardown(() => served.close())
+  const alive = await RawSession.connect(served.url, 'alive', 'a'.repeat(32))
+  const mute = new WebSocket(`${served.url.replace('http', 'ws')}/v1/session`, { autoPong: false })
+  const gone = new Promise((resolve) => mute.once('close', resolve))
+  await new Promise((resolve) => mute.once('open', resolve))
+  mute.send(greeting())
+  t.equal(await gone, 1006)
+  t.match(await alive.send(OP.time, []).last, { code: OK })
+  await alive.close()
+})

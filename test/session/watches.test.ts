@@ -121,3 +121,24 @@ t.test('whatever the socket does, a watch skips nothing, repeats nothing, and qu
     { numRuns: 60 },
   )
 })
+
+t.test('a reader that fails ends its own watch, and no other', async (t) => {
+  const { replica, peer, sessions } = world(t)
+  let seen = 0
+  sessions.feed.open(
+    { prefix: '', cursor: null },
+    {
+      congested: false,
+      events: () => {
+        seen++
+        throw new TypeError('the inside')
+      },
+      end: () => t.fail('a reader that failed is not told'),
+    },
+  )
+  peer.ask(OP.watch, 1, ['', null]).go()
+  replica.publish(event(1))
+  replica.publish(event(2))
+  t.equal(seen, 1)
+  t.same(told(peer, 1), [1, 2])
+})
