@@ -7,73 +7,18 @@
  */
 import type {
   Acquire,
-  AuditCause,
   AuditEvent,
-  AuditType,
   CancelWait,
   Command,
   LeaseView,
   LossReason,
   Reply,
-  RequestToken,
   Revoke,
 } from '@leasehold/protocol'
-import { ERRORS, type ErrorCode, INTERNAL_OP, OFFERED, OK, OP, QUEUED } from '@leasehold/protocol'
-import type { Applied, Entry, MachineLimits } from '@leasehold/server/machine'
-
-interface Grant {
-  name: string
-  holder: string
-  principal: string
-  token: number
-  ttlMs: number
-  endMs: number
-  lockDelayMs: number
-  meta: string | null
-  renewals: number
-  claimed: boolean
-}
-interface Delay {
-  grant: Grant
-  untilMs: number
-}
-interface Waiting {
-  id: number
-  ask: Acquire
-  deadlineMs: number
-  member: string
-  lostMs: number | null
-}
-interface Ended {
-  token: number
-  name: string
-  reason: LossReason
-  to: string | null
-  atMs: number
-}
-type Outcome =
-  | { is: 'queued'; waiter: number }
-  | { is: 'granted'; token: number }
-  | { is: 'held'; holder: string; untilMs: number; meta: string | null }
-  | { is: 'revoked'; token: number }
-  | { is: 'nobody' }
-  | { is: 'given up' }
-  | { is: 'place lost'; deadlineMs: number }
-interface Remembered {
-  principal: string
-  scope: string
-  key: number | string
-  /** null: given up before it arrived. */
-  parameters: string | null
-  outcome: Outcome
-  atMs: number
-}
-interface Mark {
-  principal: string
-  scope: string
-  lowest: number
-  atMs: number
-}
+import { ERRORS, INTERNAL_OP, OFFERED, OK, OP, QUEUED } from '@leasehold/protocol'
+import type { Applied, Entry } from '@leasehold/server/machine'
+import { ModelGrants } from './modelgrants.js'
+import { drop, type Grant, no, type Remembered } from './modelmemory.js'
 
 /** Replies are compared without the sentences meant for people. */
 export const withoutDetail = (reply: Reply): Reply =>
@@ -81,300 +26,83 @@ export const withoutDetail = (reply: Reply): Reply =>
     ? { code: reply.code, fields: [] }
     : reply
 
-const no = (code: ErrorCode): Reply => ({ code: ERRORS[code].wire, fields: [] })
-const drop = <T>(list: T[], item: T) => void list.splice(list.indexOf(item), 1)
-
-export class Model {
-  readonly #limits: MachineLimits
-  timeMs = 0
-  horizonMs = 0
-  #term = 0
-  #holdAtMs = Number.NEGATIVE_INFINITY
-  token = 0
-  #waiterIds = 0
-  #runs = 0
-  audit = { first: 1, last: 0 }
-  grants: Grant[] = []
-  #delays: Delay[] = []
-  waiting: Waiting[] = []
-  /** Ever since the beginning; what is forgotten is judged when it is asked for. */
-  #endings: Ended[] = []
-  #endingRowsGone = 0
-  /** In the order of their outcomes; queued ones anywhere. */
-  remembered: Remembered[] = []
-  /** In the order of their raises. */
-  marks: Mark[] = []
-  #entry!: Entry
-  #settled: { waiter: number; reply: Reply }[] = []
-  #revoked: { principal: string; name: string; token: number; reason: string }[] = []
-  #events: unknown[] = []
-
-  constructor(limits: MachineLimits) {
-    this.#limits = limits
-  }
-
+/** All of the machine: its time, its commands, its readers. */
+export class Model extends ModelGrants {
   apply(entry: Entry): Applied {
-    this.#entry = entry
-    this.#settled = []
-    this.#revoked = []
-    this.#events = []
-    this.#moveTime(entry)
-    for (let step = 0; step < this.#limits.sweepPerEntryMax; step++) {
-      const due = this.#due()[0]
+    this.entry = entry
+    this.settled = []
+    this.revoked = []
+    this.events = []
+    this.moveTime(entry)
+    for (let step = 0; step < this.limits.sweepPerEntryMax; step++) {
+      const due = this.due()[0]
       if (due === undefined) break
       due()
     }
-    const replies = entry.commands.map((command) => this.#execute(command))
+    const replies = entry.commands.map((command) => this.execute(command))
     return {
       replies,
-      settled: this.#settled as unknown as Applied['settled'],
-      revoked: this.#revoked as unknown as Applied['revoked'],
-      events: this.#events as AuditEvent[],
-      moreDue: this.#due().length > 0,
+      settled: this.settled as unknown as Applied['settled'],
+      revoked: this.revoked as unknown as Applied['revoked'],
+      events: this.events as AuditEvent[],
+      moreDue: this.due().length > 0,
     }
   }
 
   // --- time
 
-  #moveTime(entry: Entry): void {
-    const newTerm = entry.term > this.#term
-    this.#term = entry.term
+  moveTime(entry: Entry): void {
+    const newTerm = entry.term > this.term
+    this.term = entry.term
     this.timeMs = entry.timeMs
-    if (newTerm && this.timeMs - this.#holdAtMs >= this.#limits.holdEveryMs) this.#holdAtMs = this.timeMs
-    if (this.timeMs - this.#holdAtMs >= this.#limits.holdMs) this.horizonMs = this.timeMs
+    if (newTerm && this.timeMs - this.holdAtMs >= this.limits.holdEveryMs) this.holdAtMs = this.timeMs
+    if (this.timeMs - this.holdAtMs >= this.limits.holdMs) this.horizonMs = this.timeMs
   }
 
   /** Everything that is due, the most urgent first, as what is to be done about it. */
-  #due(): (() => void)[] {
+  due(): (() => void)[] {
     const byEnd = [
-      ...this.grants.map((g) => ({ endMs: g.endMs, token: g.token, end: () => this.#endOfTime(g) })),
-      ...this.#delays.map((d) => ({ endMs: d.untilMs, token: d.grant.token, end: () => this.#endDelay(d) })),
+      ...this.grants.map((g) => ({ endMs: g.endMs, token: g.token, end: () => this.endOfTime(g) })),
+      ...this.delays.map((d) => ({ endMs: d.untilMs, token: d.grant.token, end: () => this.endDelay(d) })),
     ]
       .filter((x) => x.endMs <= this.horizonMs)
       .sort((a, b) => a.endMs - b.endMs || a.token - b.token)
     const waits = this.waiting
-      .filter((w) => this.#overAt(w) <= this.timeMs)
-      .sort((a, b) => this.#overAt(a) - this.#overAt(b) || a.id - b.id)
-    const old = (atMs: number) => this.timeMs - atMs > this.#limits.retentionMs
-    const rows = this.#endingRows()
+      .filter((w) => this.overAt(w) <= this.timeMs)
+      .sort((a, b) => this.overAt(a) - this.overAt(b) || a.id - b.id)
+    const old = (atMs: number) => this.timeMs - atMs > this.limits.retentionMs
+    const rows = this.endingRows()
     const oldest = rows.length > 1 ? rows[0]!.at(-1)! : undefined
-    const rowDue = oldest !== undefined && this.timeMs - oldest.atMs > this.#limits.endingKeptMs
+    const rowDue = oldest !== undefined && this.timeMs - oldest.atMs > this.limits.endingKeptMs
     return [
       ...byEnd.map((x) => x.end),
-      ...waits.map((w) => () => this.#giveUpOn(w)),
+      ...waits.map((w) => () => this.giveUpOn(w)),
       ...this.remembered
         .filter((r) => r.outcome.is !== 'queued' && old(r.atMs))
         .map((r) => () => drop(this.remembered, r)),
       ...this.marks.filter((m) => old(m.atMs)).map((m) => () => drop(this.marks, m)),
-      ...(rowDue ? [() => void this.#endingRowsGone++] : []),
+      ...(rowDue ? [() => void this.endingRowsGone++] : []),
     ]
   }
-
-  #overAt(w: Waiting): number {
-    return w.lostMs === null ? w.deadlineMs : Math.min(w.deadlineMs, w.lostMs + this.#limits.lostWaiterKeptMs)
-  }
-
-  // --- grants
-
-  #grantOf(name: string): Grant | undefined {
-    return this.grants.find((g) => g.name === name)
-  }
-  #delayOf(name: string): Delay | undefined {
-    return this.#delays.find((d) => d.grant.name === name)
-  }
-  queueOf(name: string): Waiting[] {
-    return this.waiting
-      .filter((w) => w.ask.name === name)
-      .sort((a, b) => b.ask.priority - a.ask.priority || a.id - b.id)
-  }
-
-  /** What has ended is ended before anybody touches it. */
-  #touch(name: string): void {
-    const grant = this.#grantOf(name)
-    if (grant !== undefined && grant.endMs <= this.horizonMs) this.#endOfTime(grant)
-    const delay = this.#delayOf(name)
-    if (delay !== undefined && delay.untilMs <= this.horizonMs) this.#endDelay(delay)
-  }
-
-  #endOfTime(g: Grant): void {
-    this.#end(g, 'expired', 'expired', g.claimed ? 'ttl' : 'unclaimed', g.principal)
-  }
-
-  #end(g: Grant, type: AuditType, reason: LossReason, cause: AuditCause, principal: string): void {
-    this.#endings.push({ token: g.token, name: g.name, reason, to: null, atMs: this.timeMs })
-    const endedMs = reason === 'expired' ? g.endMs : this.timeMs
-    const unclean = g.claimed && g.lockDelayMs > 0 && (reason === 'expired' || reason === 'revoked')
-    const untilMs = endedMs + g.lockDelayMs
-    if (unclean && untilMs > this.horizonMs) {
-      drop(this.grants, g)
-      this.#delays.push({ grant: g, untilMs })
-      this.#tell(type, g, reason, cause, principal, true)
-      return
-    }
-    const next = this.#nextFor(g.name)
-    drop(this.grants, g)
-    this.#tell(type, g, reason, cause, principal, next === undefined)
-    if (next !== undefined) this.#offer(next, 'queue')
-  }
-
-  #endDelay(d: Delay): void {
-    const next = this.#nextFor(d.grant.name)
-    drop(this.#delays, d)
-    if (next !== undefined) this.#offer(next, 'queue')
-  }
-
-  /** The first in the queue who still waits; those before him who do not any more are told so. */
-  #nextFor(name: string): Waiting | undefined {
-    for (const w of this.queueOf(name)) {
-      if (this.#overAt(w) > this.timeMs) return w
-      this.#giveUpOn(w)
-    }
-    return undefined
-  }
-
-  #offer(w: Waiting, cause: AuditCause): void {
-    drop(this.waiting, w)
-    const windowMs = Math.min(this.#limits.claimWithinMs, w.ask.ttlMs)
-    const g = this.#newGrant(w.ask, this.timeMs + windowMs, false)
-    this.#tell('offered', g, null, cause, g.principal, false)
-    this.#outcomeOf(w.id, { is: 'granted', token: g.token })
-    this.#settled.push({ waiter: w.id, reply: { code: OFFERED, fields: [g.token, windowMs, g.ttlMs, false] } })
-  }
-
-  #newGrant(ask: Acquire, endMs: number, claimed: boolean): Grant {
-    const { name, holder, principal, ttlMs, lockDelayMs, meta } = ask
-    const g = { name, holder, principal, token: ++this.token, ttlMs, endMs, lockDelayMs, meta, renewals: 0, claimed }
-    this.grants.push(g)
-    return g
-  }
-
-  /** A wait is over without an offer. */
-  #giveUpOn(w: Waiting): void {
-    drop(this.waiting, w)
-    if (this.#overAt(w) < w.deadlineMs) {
-      this.#outcomeOf(w.id, { is: 'place lost', deadlineMs: w.deadlineMs })
-      this.#settled.push({ waiter: w.id, reply: no('OUTCOME_UNKNOWN') })
-      return
-    }
-    const by = this.#blockerOf(w.ask.name)!
-    this.#outcomeOf(w.id, { is: 'held', ...by })
-    this.#settled.push({ waiter: w.id, reply: this.#held(by, false) })
-  }
-
-  #blockerOf(name: string): { holder: string; untilMs: number; meta: string | null } | undefined {
-    const g = this.#grantOf(name)
-    if (g !== undefined) return { holder: g.holder, untilMs: g.endMs, meta: g.meta }
-    const d = this.#delayOf(name)
-    return d && { holder: d.grant.holder, untilMs: d.untilMs, meta: d.grant.meta }
-  }
-
-  #tell(type: AuditType, g: Grant, reason: LossReason | null, cause: AuditCause, principal: string, vacant: boolean) {
-    this.#events.push({
-      seq: ++this.audit.last,
-      type,
-      name: g.name,
-      holder: g.holder,
-      token: g.token,
-      reason,
-      cause,
-      principal,
-      wallMs: this.#entry.wallMs,
-      clusterMs: this.timeMs,
-      member: this.#entry.member,
-      term: this.#term,
-      renewals: g.renewals,
-      vacant,
-    })
-  }
-
-  // --- what is remembered
-
-  /** Endings are forgotten by age, and row by row of `endingsPerRow` beyond `endingsMax`. */
-  #endingRows(): Ended[][] {
-    const { endingsPerRow, endingsMax } = this.#limits
-    const rows: Ended[][] = []
-    for (let at = 0; at < this.#endings.length; at += endingsPerRow)
-      rows.push(this.#endings.slice(at, at + endingsPerRow))
-    this.#endingRowsGone = Math.max(this.#endingRowsGone, rows.length - endingsMax / endingsPerRow)
-    return rows.slice(this.#endingRowsGone)
-  }
-
-  #endingOf(token: number): Ended | undefined {
-    const found = this.#endingRows()
-      .flat()
-      .find((e) => e.token === token)
-    return found && this.timeMs - found.atMs <= this.#limits.endingKeptMs ? found : undefined
-  }
-
-  #outcomeOf(waiter: number, outcome: Outcome): void {
-    const r = this.remembered.find((one) => one.outcome.is === 'queued' && one.outcome.waiter === waiter)
-    if (r !== undefined) this.#remember(r, outcome)
-  }
-
-  #remember(r: Remembered | null, outcome: Outcome): void {
-    if (r === null) return
-    if (this.remembered.includes(r)) drop(this.remembered, r)
-    r.outcome = outcome
-    r.atMs = this.timeMs
-    this.remembered.push(r)
-  }
-
-  #find(principal: string, scope: string, key: number | string): Remembered | undefined {
-    const r = this.remembered.find((one) => one.principal === principal && one.scope === scope && one.key === key)
-    if (r === undefined || r.outcome.is === 'queued') return r
-    return this.timeMs - r.atMs > this.#limits.retentionMs ? undefined : r
-  }
-
-  #full(principal: string): boolean {
-    const count = [...this.remembered, ...this.marks].filter((one) => one.principal === principal).length
-    return count >= this.#limits.recordsPerPrincipalMax
-  }
-
-  #markOf(principal: string, scope: string): Mark | undefined {
-    return this.marks.find((m) => m.principal === principal && m.scope === scope)
-  }
-  #lowest(principal: string, scope: string): number {
-    const mark = this.#markOf(principal, scope)
-    return mark === undefined || this.timeMs - mark.atMs > this.#limits.retentionMs ? 0 : mark.lowest
-  }
-
-  #raise(principal: string, { scope, lowest }: RequestToken): void {
-    if (lowest <= this.#lowest(principal, scope)) return
-    const before = this.#markOf(principal, scope)
-    if (before === undefined && this.#full(principal)) return
-    if (before !== undefined) drop(this.marks, before)
-    this.marks.push({ principal, scope, lowest, atMs: this.timeMs })
-    const below = this.remembered
-      .filter((r) => r.principal === principal && r.scope === scope && typeof r.key === 'number' && r.key < lowest)
-      .sort((a, b) => Number(a.key) - Number(b.key))
-    for (const r of below) {
-      drop(this.remembered, r)
-      const { outcome } = r
-      if (outcome.is !== 'queued') continue
-      this.waiting = this.waiting.filter((w) => w.id !== outcome.waiter)
-      this.#settled.push({ waiter: outcome.waiter, reply: no('STALE') })
-    }
-  }
-
   // --- commands
 
-  #execute(command: Command): Reply {
+  execute(command: Command): Reply {
     switch (command.op) {
       case OP.acquire:
-        this.#touch(command.name)
-        return this.#once(command, (r) => this.#acquire(command, r))
+        this.touch(command.name)
+        return this.once(command, (r) => this.acquire(command, r))
       case OP.revoke:
-        this.#touch(command.name)
-        return this.#once(command, (r) => this.#revoke(command, r))
+        this.touch(command.name)
+        return this.once(command, (r) => this.revoke(command, r))
       case OP.renew:
       case OP.release:
       case OP.transfer:
-        return this.#byToken(command)
+        return this.byToken(command)
       case OP.cancelWait:
-        return this.#cancel(command)
+        return this.cancel(command)
       case INTERNAL_OP.admitRun:
         for (const w of this.waiting) if (w.member === command.member) w.lostMs ??= this.timeMs
-        return { code: OK, fields: [++this.#runs] }
+        return { code: OK, fields: [++this.runs] }
       case INTERNAL_OP.waiterLost:
         for (const w of this.waiting) if (w.id === command.waiter) w.lostMs ??= this.timeMs
         break
@@ -388,160 +116,151 @@ export class Model {
     return { code: OK, fields: [] }
   }
 
-  #once(c: Acquire | Revoke, run: (r: Remembered | null) => Reply): Reply {
+  once(c: Acquire | Revoke, run: (r: Remembered | null) => Reply): Reply {
     if (c.request === null) return run(null)
     const { scope, key, lowest, knownMs } = c.request
     const { principal } = c
-    this.#raise(principal, c.request)
+    this.raise(principal, c.request)
     const { request: _token, principal: _who, ...rest } = c
     const parameters = JSON.stringify({ ...rest, waitMs: 0 })
-    const known = this.#find(principal, scope, key)
+    const known = this.find(principal, scope, key)
     if (known !== undefined) {
       if (known.parameters !== null && known.parameters !== parameters) return no('IDEMPOTENCY_MISMATCH')
-      return this.#again(c.name, known) ?? run(known)
+      return this.again(c.name, known) ?? run(known)
     }
-    const answered = typeof key === 'number' && key < Math.max(lowest, this.#lowest(principal, scope))
-    if (answered || this.timeMs - knownMs > this.#limits.retentionMs) return no('STALE')
-    if (this.#full(principal)) return no('LIMIT_REACHED')
+    const answered = typeof key === 'number' && key < Math.max(lowest, this.lowest(principal, scope))
+    if (answered || this.timeMs - knownMs > this.limits.retentionMs) return no('STALE')
+    if (this.full(principal)) return no('LIMIT_REACHED')
     // one that is past its retention, and was not swept yet, makes way
     this.remembered = this.remembered.filter((r) => !(r.principal === principal && r.scope === scope && r.key === key))
     return run({ principal, scope, key, parameters, outcome: { is: 'nobody' }, atMs: 0 })
   }
 
   /** The answer to a retry; undefined where there is no outcome to answer with. */
-  #again(name: string, r: Remembered): Reply | undefined {
+  again(name: string, r: Remembered): Reply | undefined {
     if (r.outcome.is === 'queued') {
       const { waiter } = r.outcome
       const w = this.waiting.find((one) => one.id === waiter)!
-      if (this.#overAt(w) > this.timeMs) {
+      if (this.overAt(w) > this.timeMs) {
         w.lostMs = null
-        w.member = this.#entry.member
+        w.member = this.entry.member
         return { code: QUEUED, fields: [w.id] }
       }
-      this.#giveUpOn(w)
+      this.giveUpOn(w)
     }
     const { outcome } = r
     if (outcome.is === 'granted') {
-      const g = this.#grantOf(name)
-      if (g?.token !== outcome.token) return this.#lost(name, outcome.token)
+      const g = this.grantOf(name)
+      if (g?.token !== outcome.token) return this.lost(name, outcome.token)
       const leftMs = Math.max(0, g.endMs - this.timeMs)
       if (!g.claimed) return { code: OFFERED, fields: [g.token, leftMs, g.ttlMs, true] }
       return { code: OK, fields: [g.token, g.ttlMs, leftMs, true, g.holder] }
     }
-    if (outcome.is === 'held') return this.#held(outcome, true)
+    if (outcome.is === 'held') return this.held(outcome, true)
     if (outcome.is === 'revoked') return { code: OK, fields: [outcome.token, true] }
     if (outcome.is === 'nobody') return no('LEASE_NOT_FOUND')
     return outcome.is === 'given up' ? no('STALE') : undefined
   }
 
-  #acquire(c: Acquire, r: Remembered | null): Reply {
-    const blocked = this.#blockerOf(c.name)
+  acquire(c: Acquire, r: Remembered | null): Reply {
+    const blocked = this.blockerOf(c.name)
     if (blocked === undefined) {
-      const g = this.#newGrant(c, this.timeMs + c.ttlMs, true)
-      this.#tell('granted', g, null, 'acquire', c.principal, false)
-      this.#remember(r, { is: 'granted', token: g.token })
+      const g = this.newGrant(c, this.timeMs + c.ttlMs, true)
+      this.tell('granted', g, null, 'acquire', c.principal, false)
+      this.remember(r, { is: 'granted', token: g.token })
       return { code: OK, fields: [g.token, g.ttlMs, g.ttlMs, false, g.holder] }
     }
     const deadlineMs = r?.outcome.is === 'place lost' ? r.outcome.deadlineMs : this.timeMs + c.waitMs
     if (deadlineMs <= this.timeMs) {
-      this.#remember(r, { is: 'held', ...blocked })
-      return this.#held(blocked, false)
+      this.remember(r, { is: 'held', ...blocked })
+      return this.held(blocked, false)
     }
-    if (this.queueOf(c.name).length >= this.#limits.waitersPerNameMax) return no('LIMIT_REACHED')
-    const id = ++this.#waiterIds
-    this.waiting.push({ id, ask: c, deadlineMs, member: this.#entry.member, lostMs: null })
-    this.#remember(r, { is: 'queued', waiter: id })
+    if (this.queueOf(c.name).length >= this.limits.waitersPerNameMax) return no('LIMIT_REACHED')
+    const id = ++this.waiterIds
+    this.waiting.push({ id, ask: c, deadlineMs, member: this.entry.member, lostMs: null })
+    this.remember(r, { is: 'queued', waiter: id })
     return { code: QUEUED, fields: [id] }
   }
 
-  #revoke(c: Revoke, r: Remembered | null): Reply {
-    const g = this.#grantOf(c.name)
+  revoke(c: Revoke, r: Remembered | null): Reply {
+    const g = this.grantOf(c.name)
     if (g === undefined) {
-      this.#remember(r, { is: 'nobody' })
+      this.remember(r, { is: 'nobody' })
       return no('LEASE_NOT_FOUND')
     }
-    this.#revoked.push({ principal: g.principal, name: g.name, token: g.token, reason: 'revoked' })
-    this.#end(g, 'revoked', 'revoked', 'revoke', c.principal)
-    this.#remember(r, { is: 'revoked', token: g.token })
+    this.revoked.push({ principal: g.principal, name: g.name, token: g.token, reason: 'revoked' })
+    this.end(g, 'revoked', 'revoked', 'revoke', c.principal)
+    this.remember(r, { is: 'revoked', token: g.token })
     return { code: OK, fields: [g.token, false] }
   }
 
-  #byToken(c: Extract<Command, { token: unknown }>): Reply {
-    this.#touch(c.name)
-    const g = this.#grantOf(c.name)
+  byToken(c: Extract<Command, { token: unknown }>): Reply {
+    this.touch(c.name)
+    const g = this.grantOf(c.name)
     if (g?.token !== c.token) {
-      const ended = this.#endingOf(c.token)
+      const ended = this.endingOf(c.token)
       const mine = ended?.name === c.name ? ended : undefined
       const released = c.op === OP.release && mine?.reason === 'released'
       const transferred = c.op === OP.transfer && mine?.reason === 'transferred' && mine.to === c.to
-      return released || transferred ? { code: OK, fields: [true] } : this.#lost(c.name, c.token)
+      return released || transferred ? { code: OK, fields: [true] } : this.lost(c.name, c.token)
     }
     if (c.op === OP.release) {
-      this.#end(g, 'released', 'released', 'release', c.principal)
+      this.end(g, 'released', 'released', 'release', c.principal)
       return { code: OK, fields: [false] }
     }
     if (c.op === OP.transfer) {
-      const w = this.queueOf(c.name).find((one) => one.ask.holder === c.to && this.#overAt(one) > this.timeMs)
+      const w = this.queueOf(c.name).find((one) => one.ask.holder === c.to && this.overAt(one) > this.timeMs)
       if (w === undefined) return no('NO_SUCH_WAITER')
-      this.#endings.push({ token: g.token, name: g.name, reason: 'transferred', to: c.to, atMs: this.timeMs })
+      this.endings.push({ token: g.token, name: g.name, reason: 'transferred', to: c.to, atMs: this.timeMs })
       drop(this.grants, g)
-      this.#tell('transferred', g, 'transferred', 'transfer', c.principal, false)
-      this.#offer(w, 'transfer')
+      this.tell('transferred', g, 'transferred', 'transfer', c.principal, false)
+      this.offer(w, 'transfer')
       return { code: OK, fields: [false] }
     }
     g.endMs = this.timeMs + g.ttlMs
     if (g.claimed) g.renewals++
-    else this.#tell('granted', g, null, 'claim', c.principal, false)
+    else this.tell('granted', g, null, 'claim', c.principal, false)
     g.claimed = true
     return { code: OK, fields: [g.token, g.ttlMs, g.ttlMs, false, g.holder] }
   }
 
-  #cancel(c: CancelWait): Reply {
-    const r = this.#find(c.principal, c.scope, c.key)
+  cancel(c: CancelWait): Reply {
+    const r = this.find(c.principal, c.scope, c.key)
     if (r === undefined) {
-      if (typeof c.key === 'number' && c.key < this.#lowest(c.principal, c.scope)) return { code: OK, fields: [] }
-      if (this.#full(c.principal)) return no('LIMIT_REACHED')
+      if (typeof c.key === 'number' && c.key < this.lowest(c.principal, c.scope)) return { code: OK, fields: [] }
+      if (this.full(c.principal)) return no('LIMIT_REACHED')
       const { principal, scope, key } = c
       this.remembered = this.remembered.filter(
         (one) => !(one.principal === principal && one.scope === scope && one.key === key),
       )
-      this.#remember(
-        { principal, scope, key, parameters: null, outcome: { is: 'nobody' }, atMs: 0 },
-        { is: 'given up' },
-      )
+      this.remember({ principal, scope, key, parameters: null, outcome: { is: 'nobody' }, atMs: 0 }, { is: 'given up' })
       return { code: OK, fields: [] }
     }
     if (r.outcome.is === 'queued') {
       const { waiter } = r.outcome
-      this.#touch(this.waiting.find((w) => w.id === waiter)!.ask.name)
+      this.touch(this.waiting.find((w) => w.id === waiter)!.ask.name)
     }
     const { outcome } = r
     if (outcome.is === 'queued') {
       this.waiting = this.waiting.filter((w) => w.id !== outcome.waiter)
-      this.#settled.push({ waiter: outcome.waiter, reply: no('STALE') })
-      this.#remember(r, { is: 'given up' })
-    } else if (outcome.is === 'place lost') this.#remember(r, { is: 'given up' })
+      this.settled.push({ waiter: outcome.waiter, reply: no('STALE') })
+      this.remember(r, { is: 'given up' })
+    } else if (outcome.is === 'place lost') this.remember(r, { is: 'given up' })
     else if (outcome.is === 'granted') {
       const before = this.grants.find((g) => g.token === outcome.token)
-      if (before !== undefined) this.#touch(before.name)
+      if (before !== undefined) this.touch(before.name)
       const g = this.grants.find((one) => one.token === outcome.token)
-      if (g !== undefined) this.#end(g, 'released', 'released', 'gave-up', c.principal)
+      if (g !== undefined) this.end(g, 'released', 'released', 'gave-up', c.principal)
     }
     return { code: OK, fields: [] }
   }
-
-  #held(by: { holder: string; untilMs: number; meta: string | null }, replayed: boolean): Reply {
-    const leftMs = Math.max(0, by.untilMs - this.timeMs)
-    return { code: ERRORS.LEASE_HELD.wire, fields: [by.holder, leftMs, by.meta, replayed] }
-  }
-
-  #lost(name: string, token: number): Reply {
-    const ended = this.#endingOf(token)
+  lost(name: string, token: number): Reply {
+    const ended = this.endingOf(token)
     let reason: LossReason = 'unknown'
     if (ended !== undefined) reason = ended.name === name ? ended.reason : 'unknown'
     else if (token <= this.token) {
-      const newer = (this.#grantOf(name) ?? this.#delayOf(name)?.grant)?.token ?? 0
-      const elsewhere = [...this.grants, ...this.#delays.map((d) => d.grant)].some((g) => g.token === token)
+      const newer = (this.grantOf(name) ?? this.delayOf(name)?.grant)?.token ?? 0
+      const elsewhere = [...this.grants, ...this.delays.map((d) => d.grant)].some((g) => g.token === token)
       if (newer > token && !elsewhere) reason = 'superseded'
     }
     return { code: ERRORS.LEASE_LOST.wire, fields: [token, reason] }
@@ -550,8 +269,8 @@ export class Model {
   // --- readers
 
   view(name: string): LeaseView | null {
-    const g = this.#grantOf(name)
-    const d = this.#delayOf(name)
+    const g = this.grantOf(name)
+    const d = this.delayOf(name)
     let seen: { grant: Grant; endMs: number; state: LeaseView[5] } | null = null
     if (g !== undefined && g.endMs > this.horizonMs) {
       seen = { grant: g, endMs: g.endMs, state: g.claimed ? 'held' : 'offered' }
@@ -577,7 +296,7 @@ export class Model {
   }
 
   list(query: { prefix: string; after: string | null; limit: number }): { leases: LeaseView[]; next: string | null } {
-    const names = [...this.grants.map((g) => g.name), ...this.#delays.map((d) => d.grant.name)]
+    const names = [...this.grants.map((g) => g.name), ...this.delays.map((d) => d.grant.name)]
       .filter((name) => name.startsWith(query.prefix) && (query.after === null || name > query.after))
       .sort()
     const views = names.map((name) => this.view(name)).filter((view) => view !== null)
@@ -586,6 +305,6 @@ export class Model {
   }
 
   get timed(): boolean {
-    return this.grants.length + this.#delays.length > 0
+    return this.grants.length + this.delays.length > 0
   }
 }
