@@ -9,7 +9,7 @@ import { clusterMs, decodeCommands, encodeCommands, logIndex, term, wallMs } fro
 import type { Entry } from '../machine/index.js'
 import { Reader, type Writer } from './bytes.js'
 import { HASH_BYTES, sha256 } from './chain.js'
-import { Damage } from './refusal.js'
+import { Damage, StorageRefusal } from './refusal.js'
 
 const VERSION = 1
 
@@ -55,12 +55,13 @@ export function readEntry(payload: Uint8Array): EntryRecord {
   return record
 }
 
-/** Throws Damage for commands that this version does not know. */
+/** Throws StorageRefusal NEWER_VERSION for commands that this version does not know. */
 export function entryOf(record: EntryRecord): Entry {
   const { index, term, timeMs, wallMs, member } = record
   try {
     return { index, term, timeMs, wallMs, member, commands: decodeCommands(record.commands) }
   } catch (error) {
-    throw new Damage(`Log entry ${index} cannot be understood: ${(error as Error).message}.`)
+    const reason = (error as Error).message
+    throw new StorageRefusal('NEWER_VERSION', `This version does not understand log entry ${index}: ${reason}.`)
   }
 }

@@ -1,4 +1,5 @@
 export { acceptLoss, type LossOptions, type LossReport, type SalvageMachine } from './acceptloss.js'
+export { crc32c } from './crc32c.js'
 export { IDENTITY_FILE, OWNER_FILE, SIDE_FILE, SWITCHING_FILE, VOLUME_NAME } from './files.js'
 export { directoryState, formDirectory, type NewIdentity } from './forming.js'
 export { type DiskHook, type DiskStep, MemoryDisk } from './memorydisk.js'

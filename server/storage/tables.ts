@@ -8,7 +8,7 @@ import type { Volume, VolumeBatch } from '../ports/index.js'
 import type { Writer } from './bytes.js'
 import { Digest, markOf } from './digest.js'
 import { KIND, kindEnd, plainKey, tablePrefix } from './keys.js'
-import { Damage, StorageRefusal } from './refusal.js'
+import { StorageRefusal } from './refusal.js'
 import { ROW_HEAD_BYTES, sealRow, verifyRow } from './rows.js'
 
 export const KEY_BYTES_MAX = 1_024
@@ -100,7 +100,8 @@ function loadRow(table: StoredTable, key: string, payload: Uint8Array, mark: num
   try {
     table.load(key, decoder.decode(payload) as unknown[], mark)
   } catch (error) {
-    throw new Damage(`A row of "${table.name}" cannot be understood: ${(error as Error).message}.`)
+    // Its checksum is right: it is as some other version wrote it.
+    throw new StorageRefusal('NEWER_VERSION', `This version does not understand a row: ${(error as Error).message}.`)
   }
 }
 

@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { clusterMs, logIndex } from '@leasehold/protocol'
 import { LevelDisk } from '@leasehold/server/cli'
-import { StorageRefusal } from '@leasehold/server/storage'
+import { crc32c, StorageRefusal } from '@leasehold/server/storage'
 import t from 'tap'
-import { allEntries, entryOf, formed, openOn } from './support.js'
+import { allEntries, entryOf, formed, openOn, PlainTable } from './support.js'
 
 async function refusal(work: Promise<unknown>): Promise<StorageRefusal> {
   const error = await work.then(
@@ -45,7 +46,8 @@ t.test('a second open within the process is refused, and leaves the lock alone',
 /** What another process is told that opens the directory. */
 async function inAnotherProcess(path: string): Promise<{ code: string; message: string }> {
   const script = `
-    import { LevelDisk } from '@leasehold/server/cli'
+    import { clusterMs, logIndex } from '@leasehold/protocol'
+import { LevelDisk } from '@leasehold/server/cli'
     try {
       await new LevelDisk(process.argv[1]).openVolume({ create: false })
       console.log(JSON.stringify({ code: 'OPENED', message: '' }))
@@ -71,6 +73,32 @@ t.test('what is not a directory of ours is refused, and left as it is', async (t
   t.match(await refusal(openOn(new LevelDisk(join(path, 'file')))), { code: 'NOT_OURS' })
   t.match(await refusal(openOn(new LevelDisk(join(path, 'absent')))), { code: 'NOT_FORMED' })
   t.same(readdirSync(join(path, 'foreign')), ['notes.txt'])
+})
+
+t.test('a directory that cannot be written is refused as such', async (t) => {
+  t.match(await refusal(formed(new LevelDisk('/sys/leasehold'))), { code: 'READ_ONLY', message: /writable/ })
+})
+
+t.test('what another version wrote is refused, and not called damaged', async (t) => {
+  const path = join(t.testdir({}), 'data')
+  const written = new PlainTable('later')
+  const { store, flush } = await openOn(await formed(new LevelDisk(path)), [written])
+  store.stageEntries([entryOf(1)])
+  written.set('key', 'value')
+  store.stageCheckpoint(logIndex(1), clusterMs(10))
+  await flush()
+  await store.close()
+  t.match(await refusal(openOn(new LevelDisk(path), [])), { code: 'NEWER_VERSION', message: /rows of "later"/ })
+  const strict = new PlainTable('later')
+  strict.load = () => {
+    throw new Error('field 2 should be a whole number')
+  }
+  t.match(await refusal(openOn(new LevelDisk(path), [strict])), { code: 'NEWER_VERSION', message: /field 2/ })
+  const identity = readFileSync(join(path, 'identity'))
+  identity[identity.indexOf('leasehold') + 'leasehold'.length + 1] = 9
+  identity.writeInt32BE(crc32c(identity, 4), 0)
+  writeFileSync(join(path, 'identity'), identity)
+  t.match(await refusal(openOn(new LevelDisk(path), [written])), { code: 'NEWER_VERSION', message: /format 9/ })
 })
 
 t.test('without CURRENT no empty volume takes the place of the lost one', async (t) => {
