@@ -9,7 +9,7 @@ import { BENCH } from './limits.js'
 import { machineFacts } from './machine.js'
 import { type Options, parseOptions, UsageError, usage } from './options.js'
 import { profileDriver, profilesText } from './profile.js'
-import { machineText, type Report, type ScenarioReport, scenarioText } from './report.js'
+import { machineText, type Report, reportMarkdown, type ScenarioReport, scenarioText } from './report.js'
 import { runScenario } from './run.js'
 import { SCENARIOS } from './scenarios/index.js'
 
@@ -37,6 +37,7 @@ async function run(options: Options): Promise<number> {
   const met = reports.every((report) => report.met)
   const report: Report = { at: new Date().toISOString(), machine, scenarios: reports, met }
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`)
+  if (options.markdown !== undefined) await writeFile(options.markdown, reportMarkdown(report))
   return options.assert && !met ? 1 : 0
 }
 

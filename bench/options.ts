@@ -8,6 +8,7 @@ export interface Options {
   /** Undefined: the scenario's own number. */
   readonly repeats: number | undefined
   readonly json: string | undefined
+  readonly markdown: string | undefined
   /** Where CPU profiles of both sides are written. */
   readonly profile: string | undefined
   /** Exit 1 when a target is missed. */
@@ -22,7 +23,7 @@ export class UsageError extends Error {
 
 export function usage(scenarios: readonly (readonly [string, string])[]): string {
   return [
-    'Usage: npm run bench -- SCENARIO [--seconds S] [--repeats N] [--json FILE] [--members 1] [--assert] [--profile DIR] [--shrink N]',
+    'Usage: npm run bench -- SCENARIO [--seconds S] [--repeats N] [--json FILE] [--markdown FILE] [--members 1] [--assert] [--profile DIR] [--shrink N]',
     '',
     ...scenarios.map(([name, about]) => `  ${name.padEnd(8)} ${about}`),
     '  all      every one of them, in this order',
@@ -30,6 +31,7 @@ export function usage(scenarios: readonly (readonly [string, string])[]): string
     `--seconds S    measured seconds of each load (default ${BENCH.secondsDefault}); a fifth more goes before as warm-up`,
     `--repeats N    runs of the scenario, each beside the raw limits; medians are reported (default ${BENCH.repeats}; million and expire 1)`,
     '--json FILE    writes the report there as well',
+    '--markdown FILE  the same, as tables',
     '--members 1    servers; one is all there is so far',
     '--assert       exit code 1 when a target is missed',
     '--profile DIR  CPU profiles of the driver and the server, and their top functions (the figures are then not representative)',
@@ -50,6 +52,7 @@ const FLAGS = {
   seconds: { type: 'string' },
   repeats: { type: 'string' },
   json: { type: 'string' },
+  markdown: { type: 'string' },
   members: { type: 'string' },
   profile: { type: 'string' },
   shrink: { type: 'string' },
@@ -88,6 +91,7 @@ export function parseOptions(argv: readonly string[], scenarios: readonly string
   const repeats = numberOf(text('repeats'), 'repeats', [1, BENCH.repeatsMax, true], problems)
   const shrink = numberOf(text('shrink'), 'shrink', [1, 10_000, true], problems)
   const json = text('json')
+  const markdown = text('markdown')
   const profile = text('profile')
   if (problems.length > 0) throw new UsageError(problems.join('\n'))
   return {
@@ -95,6 +99,7 @@ export function parseOptions(argv: readonly string[], scenarios: readonly string
     seconds: seconds ?? BENCH.secondsDefault,
     repeats,
     json,
+    markdown,
     profile,
     assert: values.assert === true,
     shrink: shrink ?? 1,

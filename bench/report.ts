@@ -167,6 +167,31 @@ export function machineText(machine: Machine): string {
   return `${cores} x ${cpu}, ${readable(memoryMB)} MB, ${platform}, node ${node}, revision ${revision}, load ${loadAverage.toFixed(1)}`
 }
 
+function markdownRow(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+}
+
+/** The report as a page: a table for each scenario. */
+export function reportMarkdown(report: Report): string {
+  const parts = report.scenarios.map((scenario) => {
+    const { raw } = scenario
+    const rows = [
+      ['figure', 'median', 'ratio', 'target', ''],
+      ['---', '---', '---', '---', '---'],
+    ]
+    return [
+      `## ${scenario.scenario}: ${scenario.about}`,
+      '',
+      `${scenario.repeats} x ${scenario.seconds} s. Synced batch ${readable(raw.syncedBatchMs)} ms, round trip ${readable(raw.roundTripMs)} ms (p50 of the same run).`,
+      '',
+      ...[...rows, ...scenario.findings.map(rowOf)].map(markdownRow),
+      '',
+      ...scenario.notes.map((note) => `- ${note}`),
+    ].join('\n')
+  })
+  return `# Figures of ${report.at.slice(0, 10)}\n\n${machineText(report.machine)}\n\n${parts.join('\n\n')}\n`
+}
+
 export function scenarioText(report: ScenarioReport): string {
   const { raw } = report
   const rows = [['figure', 'median', 'ratio', 'target', ''], ...report.findings.map(rowOf)]

@@ -81,13 +81,23 @@ export class ServerProcess {
   async ready(): Promise<void> {
     const untilMs = performance.now() + BENCH.readyMsMax
     while (performance.now() < untilMs) {
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) break
+      if (!this.alive) break
       const answer = await fetch(`${this.url}/readyz`).catch(() => null)
       await answer?.arrayBuffer()
       if (answer?.ok) return
       await sleep(20)
     }
-    throw new Error(`the server did not become ready:\n${this.#output.slice(-4_000)}`)
+    throw new Error(`the server did not become ready:\n${this.lastOutput}`)
+  }
+
+  /** The end of what it wrote to stdout and stderr, for a person. */
+  get lastOutput(): string {
+    return this.#output.slice(-4_000)
+  }
+
+  /** False once the process has ended. */
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   /** Resident bytes of the process now. Reads /proc: 0 where there is none. */
@@ -141,7 +151,7 @@ export class ServerProcess {
     this.#closed = true
     clearInterval(this.#sampler)
     const child = this.#child
-    if (child.exitCode === null && child.signalCode === null) {
+    if (this.alive) {
       const gone = once(child, 'exit')
       child.kill('SIGTERM')
       const insist = setTimeout(() => child.kill('SIGKILL'), BENCH.stopMsMax)

@@ -60,14 +60,14 @@ async function tryWrite(url: string, attempt: number): Promise<boolean> {
   return code === OK
 }
 
-/** Milliseconds from kill -9 to the first write that the new process acknowledged. */
+/** Milliseconds from kill -9 to the first write that the new process acknowledged. Throws with the server's last words where none is. */
 async function killToWrite(server: ServerProcess): Promise<number> {
   const killedMs = await server.killAndRespawn()
-  for (let attempt = 0; performance.now() - killedMs < RECOVERY_MS_MAX; attempt++) {
+  for (let attempt = 0; server.alive && performance.now() - killedMs < RECOVERY_MS_MAX; attempt++) {
     if (await tryWrite(server.url, attempt)) return performance.now() - killedMs
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
   }
-  return Number.NaN
+  throw new Error(`no write was acknowledged after kill -9:\n${server.lastOutput}`)
 }
 
 /** Renews a sample with the tokens from before the kill: throws when one is gone. */

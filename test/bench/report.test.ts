@@ -1,7 +1,16 @@
 import t from 'tap'
 import type { Percentiles } from '#bench/latency.js'
 import { median } from '#bench/latency.js'
-import { type Figure, meets, type Repeat, readable, scenarioReport, scenarioText, summarise } from '#bench/report.js'
+import {
+  type Figure,
+  meets,
+  type Repeat,
+  readable,
+  reportMarkdown,
+  scenarioReport,
+  scenarioText,
+  summarise,
+} from '#bench/report.js'
 
 const at = (p50: number): Percentiles => ({ count: 1, p50, p90: p50, p99: p50, p999: p50, max: p50 })
 const repeat = (syncedMs: number, tripMs: number, figures: Figure[]): Repeat => ({
@@ -49,6 +58,32 @@ t.test('what could not be measured meets nothing', async (t) => {
   t.equal(meets({ sense: 'at most', times: 1, of: 'absolute' }, Number.NaN), false)
   t.equal(meets({ sense: 'at least', times: 1, of: 'absolute' }, Number.NaN), false)
   t.equal(readable(Number.NaN), 'not measured')
+})
+
+t.test('a report as a page has a table for each scenario', async (t) => {
+  const figure: Figure = {
+    name: 'full',
+    value: 9,
+    unit: '/s',
+    target: { sense: 'at least', times: 12, of: 'absolute' },
+  }
+  const machine = {
+    cpu: 'a processor',
+    cores: 2,
+    memoryMB: 1_000,
+    loadAverage: 0,
+    platform: 'linux 6',
+    node: '20.15.0',
+    revision: 'abc+',
+  }
+  const scenarios = [scenarioReport(about, [repeat(1, 1, [figure])])]
+  const page = reportMarkdown({ at: '2026-01-02T03:04:05Z', machine, scenarios, met: false })
+  t.match(
+    page,
+    /^# Figures of 2026-01-02\n\n2 x a processor, 1,000 MB, linux 6, node 20.15.0, revision abc\+, load 0.0\n/,
+  )
+  t.match(page, '| full | 9 /s | 9 | at least 12 | FALLS SHORT |\n')
+  t.match(page, '- loaded by hand\n')
 })
 
 t.test('a figure without a target is shown and not judged', async (t) => {
