@@ -1,8 +1,8 @@
 /**
  * A digest of a request's parameters, to tell a retry from another request under the same token. It guards against
- * mistakes, not against malice: whoever owns the token may as well send another request under another token.
- * Two 32-bit lanes, each a multiply-xor walk over the UTF-16 units with its own odd multiplier (after FNV-1a), mixed at the
- * end so that every bit counts; 53 bits of them are kept, so that the digest is a whole number.
+ * mistakes, not against malice: whoever owns the token may as well send another request under another token. Two
+ * 32-bit lanes, each a multiply-xor walk over the UTF-16 units with its own odd multiplier (after FNV-1a), mixed at
+ * the end so that every bit counts; 53 bits of them are kept, so that the digest is a whole number.
  */
 
 const LANE_A = 0x01000193

@@ -3,10 +3,10 @@
  * item stands under the end that it had when it was placed, and is placed anew when that moment comes.
  *
  * A hierarchical timing wheel (Varghese and Lauck, 1987) of two rings holds the far items in plain arrays: placing,
- * removing and moving cost a few array accesses each. A small binary heap holds the near ones (up to 64 ms ahead), exactly
- * ordered by (end, serial). So the order in which items come out is a function of the items alone: it is the same after
- * a reload, whatever the arrays look like. A million items that are due within the same minute are moved up little by
- * little beforehand, never all at once. Nothing here reads a clock: the caller says what time it is.
+ * removing and moving cost a few array accesses each. A small binary heap holds the near ones (up to 64 ms ahead),
+ * exactly ordered by (end, serial). So the order in which items come out is a function of the items alone: it is the
+ * same after a reload, whatever the arrays look like. A million items that are due within the same minute are moved up
+ * little by little beforehand, never all at once. Nothing here reads a clock: the caller says what time it is.
  */
 
 export interface Due {
@@ -59,7 +59,9 @@ export class DueQueue<T extends Due> {
     this.#place(item)
   }
 
-  /** The first item in the order of (end, serial) whose end is at or before `nowMs`, or null. It stays until removed. */
+  /**
+   * The first item in the order of (end, serial) whose end is at or before `nowMs`, or null. It stays until removed.
+   */
   peek(nowMs: number): T | null {
     this.#advance(nowMs)
     for (;;) {

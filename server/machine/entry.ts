@@ -33,7 +33,10 @@ export interface Settled {
   readonly reply: Reply
 }
 
-/** A grant or an offer that was ended by somebody else: whoever had it is to be told. The event's principal is who did it. */
+/**
+ * A grant or an offer that was ended by somebody else: whoever had it is to be told. The event's principal is who did
+ * it.
+ */
 export interface Revocation {
   /** Whose grant it was. */
   readonly principal: string
@@ -68,7 +71,10 @@ export interface StoredTable<Row extends Saved = Saved> {
   /** Short and stable: it is part of the key on disk. */
   readonly name: string
   readonly size: number
-  /** Rows and keys changed since the last take. A row that was removed stands under its key as the removed row itself, with `removed` true. */
+  /**
+   * Rows and keys changed since the last take. A row that was removed stands under its key as the removed row itself,
+   * with `removed` true.
+   */
   readonly changeCount: number
   /** Hands over the changes and forgets them. Order is of no meaning. */
   takeChanges(): readonly { readonly key: string; readonly row: Row; readonly removed: boolean }[]

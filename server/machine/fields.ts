@@ -1,4 +1,6 @@
-/** Reads the fields of a stored row in their order. A shape that this version does not know throws; it never guesses. */
+/**
+ * Reads the fields of a stored row in their order. A shape that this version does not know throws; it never guesses.
+ */
 export class FieldReader {
   #where = ''
   #fields: readonly unknown[] = []

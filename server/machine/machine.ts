@@ -1,10 +1,10 @@
 /**
- * The replicated state machine: `apply(entry)` -> replies, answers to those who waited, events. Pure and synchronous: it never reads a
- * clock, draws a random number, awaits or imports I/O. What it computes is a function of its state and the entry
- * alone, so every member, and every replay of the log, arrives at the same state.
+ * The replicated state machine: `apply(entry)` -> replies, answers to those who waited, events. Pure and synchronous:
+ * it never reads a clock, draws a random number, awaits or imports I/O. What it computes is a function of its state
+ * and the entry alone, so every member, and every replay of the log, arrives at the same state.
  *
- * Its tables are all of its state. Rows are loaded into them before the first apply or read, or not at all: what is derived from
- * rows (queues, what is due, the order of names) is built at the first use, or by `loaded()`.
+ * Its tables are all of its state. Rows are loaded into them before the first apply or read, or not at all: what is
+ * derived from rows (queues, what is due, the order of names) is built at the first use, or by `loaded()`.
  */
 import {
   type AuditSeq,
@@ -38,7 +38,10 @@ export class Machine {
   /** Everything that storage writes down and loads. */
   readonly tables: readonly StoredTable[]
 
-  /** Limits other than the usual are for tests: they are part of the state's meaning, the same on every member for ever. */
+  /**
+   * Limits other than the usual are for tests: they are part of the state's meaning, the same on every member for
+   * ever.
+   */
   constructor(limits: Partial<MachineLimits> = {}) {
     const all = { ...MACHINE_LIMITS, ...limits }
     assertMachineLimits(all)
@@ -100,8 +103,9 @@ export class Machine {
   }
 
   /**
-   * Whether beats are needed: somebody may wait for time to move on (the end of a lease, an offer, a delay, a wait). Not so for what is
-   * only remembered: it is judged by the time of whoever asks, and swept with the next entry, whenever that comes.
+   * Whether beats are needed: somebody may wait for time to move on (the end of a lease, an offer, a delay, a wait).
+   * Not so for what is only remembered: it is judged by the time of whoever asks, and swept with the next entry,
+   * whenever that comes.
    */
   get timed(): boolean {
     return this.#state.leases.size > 0

@@ -1,4 +1,6 @@
-/** The one row that holds the machine's counters and its time, so that storage writes and reloads them like any other. */
+/**
+ * The one row that holds the machine's counters and its time, so that storage writes and reloads them like any other.
+ */
 import type { Row } from './changes.js'
 import { type Codec, Table } from './table.js'
 

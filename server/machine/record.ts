@@ -1,4 +1,6 @@
-/** The memory of one request: which it was, and what came of it; and of one scope: which of its requests are history. */
+/**
+ * The memory of one request: which it was, and what came of it; and of one scope: which of its requests are history.
+ */
 import type { Row } from './changes.js'
 import type { Linked } from './fifo.js'
 
@@ -18,7 +20,9 @@ export const OUTCOME = {
   notFound: 5,
   /** Cancelled before it had an outcome: never to be executed. */
   gaveUp: 6,
-  /** A wait whose connection stayed away for too long: a retry waits anew, until `ref`, the first attempt's deadline. */
+  /**
+   * A wait whose connection stayed away for too long: a retry waits anew, until `ref`, the first attempt's deadline.
+   */
   lostPlace: 7,
 } as const
 

@@ -1,7 +1,8 @@
 /**
- * The scopes of request tokens, by principal, and their marks. A mark says which of a session's requests are history; it outlives
- * its last raise by the retention: by then whatever is below it is too old to be executed, anyway (dropped with its last
- * record it would let a late duplicate through). Only scopes with a mark are stored; those without have records.
+ * The scopes of request tokens, by principal, and their marks. A mark says which of a session's requests are history;
+ * it outlives its last raise by the retention: by then whatever is below it is too old to be executed, anyway (dropped
+ * with its last record it would let a late duplicate through). Only scopes with a mark are stored; those without have
+ * records.
  */
 import { type Change, Changes } from './changes.js'
 import type { StoredTable } from './entry.js'

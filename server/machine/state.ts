@@ -1,4 +1,7 @@
-/** All of the machine's state, and what the entry under way has brought about so far. It only holds; it decides nothing. */
+/**
+ * All of the machine's state, and what the entry under way has brought about so far. It only holds; it decides
+ * nothing.
+ */
 import type { Reply, WaiterId } from '@leasehold/protocol'
 import { Audit } from './audit.js'
 import { Endings } from './endings.js'

@@ -1,6 +1,6 @@
 /**
- * Finds the live grant of a token. Tokens are handed out in growing order, so an array of them with a binary search does
- * what a map would, in a third of its memory. Entries of ended grants stay until they outnumber the live ones.
+ * Finds the live grant of a token. Tokens are handed out in growing order, so an array of them with a binary search
+ * does what a map would, in a third of its memory. Entries of ended grants stay until they outnumber the live ones.
  */
 import { LEASE_STATE, type Lease } from './lease.js'
 

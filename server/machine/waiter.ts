@@ -20,7 +20,9 @@ export interface Waiter extends Row, Due {
   member: string
   /** Since when its connection is lost; -1 while it is not. endMs is the deadline, or when a lost one is given up. */
   lostMs: number
-  /** The record of the request that waits; null where it came without a token. Not stored: the record names the waiter. */
+  /**
+   * The record of the request that waits; null where it came without a token. Not stored: the record names the waiter.
+   */
   record: RequestRecord | null
 }
 

@@ -1,6 +1,6 @@
 /**
- * Measures the machine alone: `node --expose-gc test/dist/machine/measure.js`. Speed of batches of 500 commands, and what a
- * million leases weigh. No part of the tests: it judges nothing.
+ * Measures the machine alone: `node --expose-gc test/dist/machine/measure.js`. Speed of batches of 500 commands, and
+ * what a million leases weigh. No part of the tests: it judges nothing.
  */
 import { type Command, clusterMs, fencingToken, logIndex, OP, term, wallMs } from '@leasehold/protocol'
 import { type Applied, Machine } from '@leasehold/server/machine'

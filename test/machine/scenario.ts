@@ -1,7 +1,7 @@
 /**
- * Generated lives of a cluster: entries whose times jump, terms that change, retries, stale tokens, and what storage does
- * in between. Alphabets are small, so that things collide. Steps are abstract (the second last request, again); a Scenario
- * makes commands of them as it goes.
+ * Generated lives of a cluster: entries whose times jump, terms that change, retries, stale tokens, and what storage
+ * does in between. Alphabets are small, so that things collide. Steps are abstract (the second last request, again); a
+ * Scenario makes commands of them as it goes.
  */
 import {
   type Acquire,

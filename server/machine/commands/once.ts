@@ -1,6 +1,7 @@
 /**
- * At most once: what a request token does, in its order. First the session's mark is raised; then a record answers; then
- * other parameters are refused, and what is too old, and who has filled his bound; only then is the command executed.
+ * At most once: what a request token does, in its order. First the session's mark is raised; then a record answers;
+ * then other parameters are refused, and what is too old, and who has filled his bound; only then is the command
+ * executed.
  */
 import type { Acquire, Reply, RequestToken, Revoke } from '@leasehold/protocol'
 import { OUTCOME, type RequestRecord, type Scope } from '../record.js'

@@ -1,4 +1,7 @@
-/** The commands that name their grant by its token: renew (the claim of an offer, too), release and transfer. They need no record. */
+/**
+ * The commands that name their grant by its token: renew (the claim of an offer, too), release and transfer. They need
+ * no record.
+ */
 import type { LossReason, Release, Renew, Reply, Transfer } from '@leasehold/protocol'
 import { LEASE_STATE, type Lease } from '../lease.js'
 import { granted, lost, passedOn, refused } from '../replies.js'
