@@ -23,7 +23,7 @@ import { onAbort } from './abort.js'
 import { grantError, isOk } from './ask.js'
 import { Call } from './call.js'
 import type { Core } from './core.js'
-import { aborted, LeaseHeldError, type LeaseholdError, LeaseLostError, refusedHere } from './errors.js'
+import { aborted, LeaseHeldError, LeaseholdError, refusedHere } from './errors.js'
 import { Grant, type GrantParts } from './grant.js'
 import { Lease } from './lease.js'
 import { claim } from './renewals.js'
@@ -148,9 +148,9 @@ export async function acquire(core: Core, parts: GrantParts, wanted: Wanted): Pr
       return new Lease(core, grant)
     } catch (error) {
       core.cancels.giveUp(call.seq)
-      // The offer lapsed on its way: back into the queue for what is left of the wait.
-      const lapsed = error instanceof LeaseLostError && core.clocks.monotonicMs() < waitEndMs
-      if (!lapsed) throw error
+      // The offer lapsed on its way, or the claim's answer did not come: back into the queue for what is left of the wait.
+      const lapsed = error instanceof LeaseholdError && (error.retryable || error.code === 'LEASE_LOST')
+      if (!lapsed || core.clocks.monotonicMs() >= waitEndMs) throw error
     }
   }
 }

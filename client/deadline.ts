@@ -26,7 +26,8 @@ class Ring extends Due {
 
 export class DeadlineWheel {
   readonly #clocks: Clocks
-  readonly #rings: Ring[] = Array.from({ length: SLOTS }, () => new Ring())
+  /** Made when first needed. */
+  readonly #rings: (Ring | undefined)[] = new Array<Ring | undefined>(SLOTS).fill(undefined)
   #count = 0
   #timer: Timer | null = null
   #armedMs = Number.POSITIVE_INFINITY
@@ -49,6 +50,7 @@ export class DeadlineWheel {
     if (item.slot >= 0) this.#unlink(item)
     item.dueMs = dueMs
     item.slot = Math.floor(Math.max(dueMs, this.#firedMs) / SLOT_MS) % SLOTS
+    this.#rings[item.slot] ??= new Ring()
     const ring = this.#rings[item.slot]!
     item.previous = ring.previous
     item.next = ring
@@ -115,7 +117,8 @@ export class DeadlineWheel {
     const slots = Math.min(last - first + 1, SLOTS)
     this.#firedMs = nowMs
     for (let i = 0; i < slots; i++) {
-      const ring = this.#rings[(last - i) % SLOTS]!
+      const ring = this.#rings[(last - i) % SLOTS]
+      if (ring === undefined) continue
       for (let item = ring.next; item !== ring; ) {
         const after = item.next
         if (item.dueMs <= nowMs) {
@@ -133,7 +136,8 @@ export class DeadlineWheel {
   #earliest(nowMs: number): number {
     const first = Math.floor(nowMs / SLOT_MS)
     for (let i = 0; i < SLOTS; i++) {
-      const ring = this.#rings[(first + i) % SLOTS]!
+      const ring = this.#rings[(first + i) % SLOTS]
+      if (ring === undefined) continue
       const endMs = (first + i + 1) * SLOT_MS
       let earliest = Number.POSITIVE_INFINITY
       for (let item = ring.next; item !== ring; item = item.next) {

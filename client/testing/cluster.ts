@@ -6,7 +6,7 @@ import { formDirectory, MemoryDisk } from '@leasehold/server/storage'
 import { type Client, createClient } from '../client.js'
 import type { ClientOptions } from '../types.js'
 import { type MachineOptions, TestMachine } from './machine.js'
-import { MEMBER_ID, TestMember } from './member.js'
+import { MEMBER_ID, type Tampering, TestMember } from './member.js'
 import { type NetworkOptions, TestNetwork } from './network.js'
 import { SeededRandom } from './random.js'
 import { TestTime } from './time.js'
@@ -16,6 +16,8 @@ export interface TestClusterOptions extends NetworkOptions {
   readonly seed?: number
   /** The clocks of the member. */
   readonly member?: MachineOptions
+  /** Faults that are planted in it. */
+  readonly tampering?: Tampering
 }
 
 export interface TestClientOptions extends Omit<ClientOptions, 'endpoints'> {
@@ -32,6 +34,7 @@ export class TestCluster implements AsyncDisposable {
   readonly disk = new MemoryDisk()
   readonly random: SeededRandom
   readonly #memberOptions: MachineOptions
+  readonly #tampering: Tampering
   readonly #clients: Client[] = []
   #member: TestMember | null = null
   #failure: Error | null = null
@@ -40,6 +43,7 @@ export class TestCluster implements AsyncDisposable {
     this.network = new TestNetwork(this.time, options)
     this.random = new SeededRandom(options.seed ?? 1)
     this.#memberOptions = options.member ?? {}
+    this.#tampering = options.tampering ?? {}
   }
 
   /** See createTestCluster. */
@@ -111,7 +115,7 @@ export class TestCluster implements AsyncDisposable {
     const fatal = (error: Error) => {
       if (this.#member?.machine === machine) this.#failure = error
     }
-    const started = TestMember.start(this.disk, machine, this.random, fatal)
+    const started = TestMember.start(this.disk, machine, this.random, fatal, this.#tampering)
     this.#member = await this.time.until(started)
   }
 

@@ -2,7 +2,7 @@
 import { createIntake, type Intake } from '@leasehold/server/intake'
 import { Machine } from '@leasehold/server/machine'
 import { silent } from '@leasehold/server/ports'
-import { createReplica, type Replica, SingleLog } from '@leasehold/server/replica'
+import { createReplica, type Replica, type ReplicatedLog, SingleLog } from '@leasehold/server/replica'
 import { createSessions, type Sessions, type Socket, type SocketHandle } from '@leasehold/server/session'
 import { type MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
 import type { TestMachine } from './machine.js'
@@ -10,6 +10,12 @@ import type { Acceptor } from './network.js'
 import type { SeededRandom } from './random.js'
 
 export const MEMBER_ID = 'm1'
+
+/** Puts faults into a member on purpose, for simulations that show that they would be noticed. */
+export interface Tampering {
+  readonly log?: (log: ReplicatedLog) => ReplicatedLog
+  readonly replica?: (replica: Replica) => Replica
+}
 
 export class TestMember implements Acceptor {
   readonly machine: TestMachine
@@ -33,12 +39,15 @@ export class TestMember implements Acceptor {
     machine: TestMachine,
     random: SeededRandom,
     fatal: (error: Error) => void,
+    tampering: Tampering = {},
   ): Promise<TestMember> {
     const state = new Machine()
     const store = await openStore(disk, { tables: state.tables, fatal, memberId: MEMBER_ID })
     const shared = { clock: machine, telemetry: silent, memberId: MEMBER_ID }
-    const log = new SingleLog({ store, ...shared })
-    const replica = await createReplica({ log, store, machine: state, fatal, ...shared })
+    const honest = new SingleLog({ store, ...shared })
+    const log = tampering.log?.(honest) ?? honest
+    const whole = await createReplica({ log, store, machine: state, fatal, ...shared })
+    const replica = tampering.replica?.(whole) ?? whole
     return new TestMember(machine, store, replica, random)
   }
 

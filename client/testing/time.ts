@@ -83,9 +83,9 @@ export class TestTime {
 
   /** Lets what is under way come to rest without moving time: promises, soon-tasks, and real turns of the loop. */
   async settle(): Promise<void> {
-    for (let quiet = 0, guard = 0; quiet < 2; guard++) {
-      if (guard === SETTLE_MAX) throw new Error('a world that never comes to rest')
-      quiet = this.#soonCount > 0 ? 0 : quiet + 1
+    // One turn of the loop lets every promise settle; whatever asked for another turn is counted.
+    for (let turns = 0; turns === 0 || this.#soonCount > 0; turns++) {
+      if (turns === SETTLE_MAX) throw new Error('a world that never comes to rest')
       await new Promise<void>((resolve) => setImmediate(resolve))
     }
   }
