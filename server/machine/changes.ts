@@ -22,6 +22,8 @@ export class Changes<R extends Row> {
   #changed: R[] = []
   /** Rows that are on disk and no longer in the table. */
   #removed = new Map<string, R>()
+  /** Changed rows that are on disk in an older version. */
+  #stored = 0
 
   constructor(keyOf: (row: R) => string) {
     this.#keyOf = keyOf
@@ -31,8 +33,14 @@ export class Changes<R extends Row> {
     return this.#changed.length + this.#removed.size
   }
 
+  /** Of them, those that are on disk. */
+  get storedCount(): number {
+    return this.#stored + this.#removed.size
+  }
+
   touch(row: R): void {
     if (row.change >= 0) return
+    if (row.saved !== 0) this.#stored++
     row.change = this.#changed.length
     this.#changed.push(row)
   }
@@ -59,6 +67,7 @@ export class Changes<R extends Row> {
         last.change = row.change
       }
       row.change = -1
+      if (row.saved !== 0) this.#stored--
     }
     if (row.saved !== 0) this.#removed.set(this.#keyOf(row), row)
   }
@@ -71,6 +80,7 @@ export class Changes<R extends Row> {
     }
     for (const [key, row] of this.#removed) taken.push({ key, row, removed: true })
     this.#changed = []
+    this.#stored = 0
     this.#removed.clear()
     return taken
   }

@@ -76,6 +76,11 @@ export interface StoredTable<Row extends Saved = Saved> {
    * with `removed` true.
    */
   readonly changeCount: number
+  /**
+   * Those of them that are on disk in an older version. The others may come and go without ever being written: a lease
+   * that is released soon after.
+   */
+  readonly storedChangeCount: number
   /** Hands over the changes and forgets them. Order is of no meaning. */
   takeChanges(): readonly { readonly key: string; readonly row: Row; readonly removed: boolean }[]
   encode(row: Row): readonly unknown[]

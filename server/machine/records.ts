@@ -108,6 +108,9 @@ export class Records implements StoredTable<RequestRecord> {
   get changeCount(): number {
     return this.#changes.count
   }
+  get storedChangeCount(): number {
+    return this.#changes.storedCount
+  }
   takeChanges(): readonly Change<RequestRecord>[] {
     return this.#changes.take()
   }

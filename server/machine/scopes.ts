@@ -106,6 +106,9 @@ export class Scopes implements StoredTable<Mark> {
   get changeCount(): number {
     return this.#changes.count
   }
+  get storedChangeCount(): number {
+    return this.#changes.storedCount
+  }
   takeChanges(): readonly Change<Mark>[] {
     return this.#changes.take()
   }

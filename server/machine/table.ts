@@ -34,6 +34,9 @@ export class Table<R extends Row> implements StoredTable<R> {
   get changeCount(): number {
     return this.#changes.count
   }
+  get storedChangeCount(): number {
+    return this.#changes.storedCount
+  }
 
   get(key: string): R | undefined {
     return this.#rows.get(key)

@@ -27,7 +27,7 @@ export const REPLICA_LIMITS = {
   checkpointMs: 100,
   /** Rows of up to 1 KiB: this also keeps a checkpoint within 8 MiB. */
   checkpointRows: 8_192,
-  /** From so many changed rows on, and from so many per command, waiting saves nothing. */
+  /** From so many changed rows that are on disk already, and from so many per command and per changed row, waiting saves nothing. */
   spreadRows: 512,
   spreadShare: 0.75,
   idleFlushMs: 60,

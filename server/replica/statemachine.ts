@@ -11,7 +11,7 @@ export interface StateMachine {
   /** The tables hold the rows of the checkpoint: the replica calls this once, before it replays what follows. */
   loaded(): void
   apply(entry: Entry): Applied
-  readonly tables: readonly Pick<StoredTable, 'changeCount'>[]
+  readonly tables: readonly Pick<StoredTable, 'changeCount' | 'storedChangeCount'>[]
   readonly timeMs: ClusterMs
   /** Something ends by itself: time must move on. */
   readonly timed: boolean

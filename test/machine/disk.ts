@@ -18,8 +18,10 @@ export class Disk {
     for (const table of machine.tables) {
       const seen = new Set<string>()
       must(table.changeCount >= 0, 'changes are counted')
+      const storedCount = table.storedChangeCount
       const changes = table.takeChanges()
-      must(table.changeCount === 0, 'changes are handed over once')
+      must(storedCount === changes.filter(({ row }) => row.saved !== 0).length, 'of them, those on disk')
+      must(table.changeCount + table.storedChangeCount === 0, 'changes are handed over once')
       for (const { key, row, removed } of changes) {
         must(!seen.has(key), `a key is handed over once: ${table.name}/${key}`)
         seen.add(key)

@@ -111,7 +111,7 @@ export class FakeStore implements Store {
 const ok: Reply = { code: OK, fields: [] }
 
 export class FakeMachine implements StateMachine {
-  readonly tables = [{ changeCount: 0 }]
+  readonly tables = [{ changeCount: 0, storedChangeCount: 0 }]
   timeMs = clusterMs(0)
   timed = false
   leaseCount = 0

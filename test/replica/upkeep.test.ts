@@ -71,17 +71,24 @@ t.test('rows that would not coalesce travel as they come, others wait', async (t
   const { clock, store, replica, machine } = await fakeWorld()
   await clock.run(200)
   const before = store.checkpoints.length
-  const burst = async (rows: number) => {
+  const burst = async (rows: number, stored = rows) => {
     for (let id = 1; id <= 600; id++) replica.submit(renewal(), new Recorder(), id, 1, NEVER)
     await clock.settle()
     machine.tables[0]!.changeCount = rows
+    machine.tables[0]!.storedChangeCount = stored
     await clock.settle()
     replica.submit(renewal(), new Recorder(), 1, 1, NEVER)
     await clock.settle()
   }
   await burst(400)
   t.equal(store.checkpoints.length, before, '400 rows of 600 commands wait for more')
-  machine.tables[0]!.changeCount = 0
+  await burst(1_200, 600)
+  t.equal(
+    store.checkpoints.length,
+    before,
+    '1,200 rows, half of them fresh, wait: these may be gone before they are due',
+  )
+  machine.tables[0]!.changeCount = machine.tables[0]!.storedChangeCount = 0
   await clock.run(200)
   const later = store.checkpoints.length
   await burst(600)

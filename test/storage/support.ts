@@ -34,6 +34,11 @@ export class PlainTable implements StoredTable<PlainRow> {
   get changeCount(): number {
     return this.#changes.size
   }
+  get storedChangeCount(): number {
+    let count = 0
+    for (const { row } of this.#changes.values()) if (row.saved !== 0) count += 1
+    return count
+  }
   set(key: string, value: string): void {
     const row = this.#rows.get(key) ?? { saved: this.#changes.get(key)?.row.saved ?? 0, value }
     row.value = value
