@@ -11,7 +11,7 @@ import { jitter } from './retry.js'
 import type { AcquireOptions, LeadVerdict } from './types.js'
 
 /** What a leader does: called with the lease while it is held, again and again. */
-export type Work = (lease: Lease) => Promise<LeadVerdict> | LeadVerdict
+export type Work = (lease: Lease) => Promise<LeadVerdict>
 
 const PAUSE_BASE_MS = 500
 const PAUSE_MAX_MS = 30_000

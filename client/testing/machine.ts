@@ -31,7 +31,7 @@ export class TestMachine implements Clock {
     this.#rate = options.rate ?? 1
     this.#monotonicMs = options.monotonicMs ?? 1_000
     this.#wallMs = options.wallMs ?? Date.UTC(2026, 0, 1)
-    this.#uptimeMs = options.uptimeMs ?? 5_000
+    this.#uptimeMs = options.uptimeMs ?? 5_120
   }
 
   monotonicMs(): number {

@@ -312,7 +312,7 @@ t.test('whatever waits takes a signal, and throws ABORTED when it fires', async 
     acquire: (signal) => client.acquire('n', { signal }),
     tryAcquire: (signal) => client.tryAcquire('n', { signal }),
     withLease: (signal) => client.withLease('n', { signal }, () => {}),
-    lead: (signal) => client.lead('n', { signal }, () => 'stop'),
+    lead: (signal) => client.lead('n', { signal }, async () => 'stop'),
     resume: (signal) => client.resume('n', 3, { signal }),
     revoke: (signal) => client.revoke('n', { signal }),
     get: (signal) => client.get('n', { signal }),
