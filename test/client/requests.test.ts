@@ -2,15 +2,8 @@
 import { LeaseholdError } from '@leasehold/client'
 import { OK, OP, QUEUED } from '@leasehold/protocol'
 import t from 'tap'
+import { failure } from './claim.js'
 import { type Answer, error, FakeWorld, type Received } from './fake.js'
-
-const failure = (promise: Promise<unknown>): Promise<LeaseholdError> =>
-  promise.then(
-    () => {
-      throw new Error('it was expected to fail')
-    },
-    (reason) => reason,
-  )
 
 t.test('requests of one turn travel in one frame, and connect only then', async (t) => {
   const world = new FakeWorld()
