@@ -2,6 +2,7 @@
 export { command, UsageError } from './command.js'
 export { commands } from './commands.js'
 export { settle } from './config.js'
+export { dispatch } from './dispatch.js'
 export { chainedEvent, type EventBody } from './events.js'
 export { helpOf, overview } from './help.js'
 export { LevelDisk } from './leveldisk.js'

@@ -109,9 +109,9 @@ async function judge(data: string, wanted: Content): Promise<string> {
   }
 }
 
-/** Damages spread over all files. */
+/** Damages spread over all files that are ever read: LevelDB's own log and lock are not. */
 function spread(path: string, seed: number): Damage[] {
-  const all = flips(path, EACH, seed)
+  const all = flips(path, EACH, seed).filter(({ file }) => !/(LOG|LOG\.old|LOCK|owner)$/.test(file))
   return Array.from({ length: EACH }, (_, at) => all[Math.floor((at * all.length) / EACH)]!)
 }
 
@@ -161,9 +161,7 @@ for (const [what, pristine, seed] of [
       [],
       'the second start does as the first',
     )
-    t.ok(
-      verdicts.some(([, first]) => first.startsWith('refused')),
-      'some damages matter',
-    )
+    const refused = verdicts.filter(([, first]) => first.startsWith('refused'))
+    t.not(refused.length, 0, `${refused.length} of ${EACH} were refused`)
   })
 }

@@ -1,9 +1,9 @@
-/** Every command that asks a server, against a real one. */
+/** Every command that asks a server, against a real one. Those that are interrupted run as processes of their own. */
 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { leasehold, type Outcome, type Server, scratch, serving, startLeasehold } from './process.js'
+import { inProcess, leasehold, type Outcome, type Server, scratch, serving, startLeasehold } from './process.js'
 
 let server: Server
 t.before(async () => {
@@ -12,10 +12,10 @@ t.before(async () => {
 
 /** Runs a command with --json and gives its body with its exit code. */
 async function json(...args: string[]): Promise<{ code: number | null; body: Record<string, unknown>; err: string }> {
-  const { code, out, err } = await leasehold([...args, '--json', '--url', server.url])
+  const { code, out, err } = await inProcess([...args, '--json', '--url', server.url])
   return { code, body: JSON.parse(out), err }
 }
-const text = (...args: string[]): Promise<Outcome> => leasehold([...args, '--url', server.url])
+const text = (...args: string[]): Promise<Outcome> => inProcess([...args, '--url', server.url])
 
 t.test('a lease from its grant to its release', async (t) => {
   const granted = await json('lease', 'acquire', 'a/leader', '--holder', 'h1', '--ttl', '1m', '--meta', 'http://h1')
@@ -171,7 +171,8 @@ t.test('the history of one lease, of all, page by page, and verified', async (t)
 })
 
 t.test('status', async (t) => {
-  t.match(await text('status'), { code: 0, out: /ready +yes\n/ })
+  const process = await leasehold(['status', '--url', server.url])
+  t.match(process, { code: 0, out: /ready +yes\n/, err: '' }, 'as a process of its own')
   t.match(await json('status'), { code: 0, body: { leader: 'n1', members: [{ id: 'n1', voter: true }] } })
 })
 

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { dispatch } from '@leasehold/server/cli'
 import type { Test } from 'tap'
 
 export const MAIN = fileURLToPath(new URL('../../../server/dist/cli/main.js', import.meta.url))
@@ -85,6 +86,24 @@ export function startLeasehold(args: readonly string[], env: Env = {}, cwd?: str
 /** Runs a command to its end. */
 export function leasehold(args: readonly string[], env: Env = {}): Promise<Outcome> {
   return startLeasehold(args, env).done
+}
+
+/** Runs a command to its end in this process: what it does and says, without a start of a process for each. */
+export async function inProcess(args: readonly string[], env: Env = {}): Promise<Outcome> {
+  let out = ''
+  let err = ''
+  const code = await dispatch(args, {
+    out: (text) => {
+      out += text
+    },
+    err: (text) => {
+      err += text
+    },
+    env,
+    color: false,
+    signal: new AbortController().signal,
+  })
+  return { code, signal: null, out, err }
 }
 
 export interface Server extends Started {
