@@ -43,20 +43,37 @@ export const leaseCodec: Codec<Lease> = {
     lease.lockDelayMs,
     lease.renewals,
   ],
-  decode: (name, fields) => ({
-    saved: 0,
+  decode: (name, fields) => {
+    const lease = blankLease(name)
+    lease.state = fields.int()
+    lease.token = fields.int()
+    lease.holder = fields.text()
+    lease.principal = fields.text()
+    lease.meta = fields.textOrNull()
+    lease.ttlMs = fields.int()
+    lease.endMs = fields.int()
+    lease.lockDelayMs = fields.int()
+    lease.renewals = fields.int()
+    return lease
+  },
+}
+
+/** A row to be filled. What a renewal reads and writes stands first, and so in one or two lines of the processor's cache. */
+export function blankLease(name: string): Lease {
+  return {
+    state: LEASE_STATE.gone,
+    token: 0,
+    endMs: 0,
+    ttlMs: 0,
     change: -1,
-    slot: 0,
+    renewals: 0,
+    holder: '',
     name,
-    state: fields.int(),
-    token: fields.int(),
-    holder: fields.text(),
-    principal: fields.text(),
-    meta: fields.textOrNull(),
-    ttlMs: fields.int(),
-    endMs: fields.int(),
+    saved: 0,
     placedMs: 0,
-    lockDelayMs: fields.int(),
-    renewals: fields.int(),
-  }),
+    slot: 0,
+    lockDelayMs: 0,
+    principal: '',
+    meta: null,
+  }
 }

@@ -4,7 +4,7 @@
  */
 import { DueQueue } from './due.js'
 import { Interner } from './intern.js'
-import { LEASE_STATE, type Lease, leaseCodec } from './lease.js'
+import { blankLease, LEASE_STATE, type Lease, leaseCodec } from './lease.js'
 import { OrderedNames } from './names.js'
 import { Table } from './table.js'
 import { LiveTokens } from './tokens.js'
@@ -48,22 +48,10 @@ export class Leases {
 
   /** A row for a free name. */
   add(name: string, state: number, token: number, endMs: number, grant: Grant): Lease {
-    const lease: Lease = {
-      saved: 0,
-      change: -1,
-      slot: 0,
-      name,
-      state,
-      token,
-      holder: '',
-      principal: '',
-      meta: null,
-      ttlMs: 0,
-      endMs,
-      placedMs: 0,
-      lockDelayMs: 0,
-      renewals: 0,
-    }
+    const lease = blankLease(name)
+    lease.state = state
+    lease.token = token
+    lease.endMs = endMs
     this.#fill(lease, grant)
     this.table.insert(name, lease)
     this.#names.add(name)

@@ -11,9 +11,12 @@ function scramble(bits: number): number {
   return h ^ (h >>> 16)
 }
 
-/** A row's checksum as its mark: 0 stands for "not on disk". */
+/**
+ * A row's checksum as its mark: 0 stands for "not on disk". As a signed number, since V8 keeps those of 32 bits in the
+ * row itself, and boxes greater ones: a heap number for each of a million rows.
+ */
 export function markOf(checksum: number): number {
-  return checksum === 0 ? 1 : checksum
+  return checksum | 0 || 1
 }
 
 export class Digest {

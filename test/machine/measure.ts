@@ -81,7 +81,7 @@ function million(): void {
       if (at % 50_000 === 0) for (const table of bench.machine.tables) table.takeChanges()
     }
   })
-  for (const table of bench.machine.tables) for (const { row } of table.takeChanges()) row.saved = 0xdeadbeef
+  for (const table of bench.machine.tables) for (const { row } of table.takeChanges()) row.saved = 0xdeadbeef | 0
   console.log(`bytes a lease: ${Math.round(((heapMiB() - before) * 2 ** 20) / MILLION)}`)
   const names = Array.from({ length: MILLION }, (_, i) => nameOf(i))
   let worstMs = 0
@@ -118,7 +118,7 @@ function expiry(): void {
   for (let at = 0; at < count; at += BATCH) {
     bench.timeMs += 5
     bench.apply(Array.from({ length: BATCH }, (_, i) => asked(at + i, Math.floor((at + i) / 8) + 1)))
-    for (const table of bench.machine.tables) for (const { row } of table.takeChanges()) row.saved = 0xdeadbeef
+    for (const table of bench.machine.tables) for (const { row } of table.takeChanges()) row.saved = 0xdeadbeef | 0
   }
   const entries: number[] = []
   timed('expiry of a hundred thousand', count, () => {
