@@ -1,4 +1,4 @@
-import { auditSeq, INTERNAL_OP } from '@leasehold/protocol'
+import { auditSeq, INTERNAL_OP, QUEUED } from '@leasehold/protocol'
 import { Machine } from '@leasehold/server/machine'
 import t from 'tap'
 import { Disk } from './disk.js'
@@ -110,6 +110,31 @@ t.test('an event carries the stamp of its entry, for people and for readers', as
       vacant: false,
     },
   ])
+})
+
+t.test('all that a machine remembers is on disk after a checkpoint, and comes back', async (t) => {
+  const d = new Driver()
+  const disk = new Disk()
+  const ask = (name: string, key: number | string, lowest = 0) =>
+    acquire(name, 'h', { request: request(key, 10_000, lowest), waitMs: 500 })
+  d.at(10_000, ask('a', 1, 1), ask('a', 'k'), ask('b', 2, 2), release('b', 2))
+  disk.checkpoint(d.machine)
+  d.at(10_001, ask('c', 3, 3))
+  disk.checkpoint(d.machine)
+  t.same(stored(disk.load({})), stored(d.machine))
+  t.same(
+    d.machine.tables.map(({ name, size }) => [name, size]),
+    [
+      ['meta', 1],
+      ['leases', 2],
+      ['waiters', 1],
+      ['endings', 1],
+      ['marks', 1],
+      ['records', 2],
+    ],
+  )
+  d.machine = disk.load({})
+  t.equal(d.ask(10_002, ask('a', 'k')).code, QUEUED)
 })
 
 t.test('a checkpoint that loses a changed row is caught', async (t) => {

@@ -10,6 +10,7 @@ import {
   release,
   renew,
   request,
+  revoke,
   stored,
   transfer,
   waiterLost,
@@ -66,6 +67,25 @@ t.test('the window of an offer is no longer than the ttl', async (t) => {
   const d = held()
   d.at(10_001, wait('h2', 1, { ttlMs: 200 }))
   t.same(d.at(10_002, release('a', 1)).settled[0]!.reply.fields, [2, 200, 200, false])
+})
+
+t.test('who waits through a lock-delay is offered when it is over, before anybody else', async (t) => {
+  const d = new Driver({ sweepPerEntryMax: 1 })
+  d.at(10_000, acquire('a', 'h1', { ttlMs: 10_000, lockDelayMs: 2_000 }), wait('h2', 1), revoke('a'))
+  t.same(d.machine.lease('a')!.slice(1, 7), ['h1', 1, 10_000, 2_000, 'delayed', 1])
+  d.at(10_001, acquire('b', 'h', { ttlMs: 100 }))
+  t.same(d.at(11_999, beat).settled, [])
+  d.at(11_999, acquire('b', 'h', { ttlMs: 1 }), acquire('c', 'h', { ttlMs: 1 }))
+  d.reload()
+  const { replies, settled } = d.at(12_000, beat, acquire('a', 'h9'))
+  t.same(replies[1], { code: HELD, fields: ['h2', 3_000, null, false] })
+  t.same(settled[0]!.reply, { code: OFFERED, fields: [5, 3_000, 10_000, false] })
+  t.match(
+    d.at(15_000, beat).events,
+    [{ type: 'expired', name: 'b' }],
+    'the offer has ended, too, and waits for its sweep',
+  )
+  t.equal(d.machine.lease('a'), null)
 })
 
 t.test('an offer that nobody claims goes to the next one', async (t) => {
