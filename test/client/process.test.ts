@@ -44,10 +44,12 @@ t.test('a process that holds a lease and has nothing else to do exits by itself'
   const out = await program(
     `
     import { createClient } from '@leasehold/client'
-    const client = createClient({ endpoints: [process.argv[1]], name: 'short' })
+    const client = createClient({ endpoints: [process.argv[1]], name: 'short', timeout: '2s' })
     const lease = await client.acquire('held/until-exit', { ttl: '1h' })
     lease.lostSignal()
     const watch = client.watch()
+    // Longer than any deadline of a request: what is left is the timer of the lost signal alone.
+    await new Promise((resolve) => setTimeout(resolve, 2_200))
     console.log(lease.token)
   `,
     served.url,

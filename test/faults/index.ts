@@ -1,8 +1,15 @@
 /** All planted faults, room by room. */
+import { clientFaults } from './client.js'
 import type { Fault } from './fault.js'
 import { machineFaults } from './machine.js'
 import { protocolFaults } from './protocol.js'
 import { replicaFaults } from './replica.js'
 import { storageFaults } from './storage.js'
 
-export const faults: readonly Fault[] = [...machineFaults, ...protocolFaults, ...replicaFaults, ...storageFaults]
+export const faults: readonly Fault[] = [
+  ...clientFaults,
+  ...machineFaults,
+  ...protocolFaults,
+  ...replicaFaults,
+  ...storageFaults,
+]

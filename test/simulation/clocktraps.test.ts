@@ -31,7 +31,10 @@ t.test("the client's local end is never after the moment at which another may ho
   const judged = new Map<string, number>()
   for (const seed of seeds) {
     const { trap, judged: was, violation } = await outcomeOf(seed)
-    if (violation !== null) t.fail(`seed ${seed} (${trap}): ${violation}; again with: ${replay(seed)}`)
+    if (violation !== null) {
+      t.fail(`seed ${seed} (${trap}): ${violation}; again with: ${replay(seed)}`)
+      return
+    }
     if (was) judged.set(trap, (judged.get(trap) ?? 0) + 1)
   }
   t.comment(`judged: ${[...judged].map(([trap, count]) => `${trap} ${count}`).join(', ')}`)
