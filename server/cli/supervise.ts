@@ -91,6 +91,7 @@ export class Supervisor {
   #move(stage: Stage, signal: 'SIGTERM' | 'SIGKILL'): void {
     this.stage = stage
     this.#group.signal(signal)
+    // After the signal: nothing may keep it back. What the command says about it may so come first.
     this.#onStage(stage)
   }
 
