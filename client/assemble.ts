@@ -38,6 +38,7 @@ export function assemble(config: Config, world: World): Core {
       calls.lost()
       watches.lost()
     },
+    wanted: () => calls.size > 0,
     refused: (code, detail) => calls.refused(code, detail),
   }
   const hello = () => ({

@@ -110,7 +110,9 @@ export class Calls implements CallTable {
       this.#outbox.timed()
       return
     }
-    for (const call of this.#outbox.takeUntimed()) this.#fail(call, error)
+    const { code, message, retryAfterMs } = error
+    for (const call of this.#outbox.takeUntimed())
+      this.#fail(call, new LeaseholdError(code, message, { executed: call.executed, retryAfterMs }))
   }
 
   /** Keeps a watch's id from being given to another request. */

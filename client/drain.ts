@@ -32,6 +32,11 @@ export class Drain {
     return this.#closed
   }
 
+  /** Takes new work again: the handover was called off. */
+  reopen(): void {
+    this.#closed = false
+  }
+
   enter(): void {
     this.#count++
   }

@@ -2,7 +2,7 @@
  * Leading: wait for the lease, do the work while it is held, step down when the work says so or throws, and begin again
  * when the lease is lost. The lease is renewed between two calls of the work, and by the work itself; never beside it.
  */
-import { type Duration, durationMs } from '@leasehold/protocol'
+import { type Duration, durationMs, LIMITS } from '@leasehold/protocol'
 import { onAbort } from './abort.js'
 import type { Core } from './core.js'
 import { aborted, LeaseholdError, LeaseLostError, refusedHere } from './errors.js'
@@ -15,7 +15,6 @@ export type Work = (lease: Lease) => Promise<LeadVerdict>
 
 const PAUSE_BASE_MS = 500
 const PAUSE_MAX_MS = 30_000
-const WAIT_MS = 60_000
 
 export interface LeadOptions extends AcquireOptions {
   /** What must be left of the lease before the work is called (again). A quarter of the ttl by default. */
@@ -46,7 +45,7 @@ export async function lead(
     return verdict
   }
   for (let round = 1; ; round++) {
-    const outcome = await candidacy(core, () => acquire({ wait: WAIT_MS, ...wanted }), minMs, signal, counted)
+    const outcome = await candidacy(core, () => acquire({ wait: LIMITS.waitMsMax, ...wanted }), minMs, signal, counted)
     if (outcome === 'stop') return
     if (outcome === 'lost') continue
     failures++

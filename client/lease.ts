@@ -36,6 +36,7 @@ export class Lease implements AsyncDisposable {
   readonly #drain: Drain
   readonly #fullMs: number
   #released: Promise<boolean> | null = null
+  #handover: Promise<boolean> | null = null
 
   /** Made by acquire(). */
   constructor(core: Core, grant: Grant) {
@@ -176,9 +177,17 @@ export class Lease implements AsyncDisposable {
 
   /**
    * Steps down in order: takes no new work (see run and hold), waits for the work in flight, at most `drain` and at
-   * most until the lease is lost, then releases or transfers. True: all work had stopped before.
+   * most until the lease is lost, then releases or transfers. True: all work had stopped before. A signal that fires
+   * before calls it off (ABORTED). Asked twice, it is one handover, the first one's.
    */
-  async handover(options: HandoverOptions = {}): Promise<boolean> {
+  handover(options: HandoverOptions = {}): Promise<boolean> {
+    this.#handover ??= this.#stepDown(options).finally(() => {
+      this.#handover = null
+    })
+    return this.#handover
+  }
+
+  async #stepDown(options: HandoverOptions): Promise<boolean> {
     const drainMs = this.#checked(() => durationMs(options.drain ?? DRAIN_MS, 'drain'))
     if (drainMs > LIMITS.handoverDrainMsMax)
       throw new LeaseholdError('INVALID_ARGUMENT', `drain must be at most ${LIMITS.handoverDrainMsMax} ms`, {
@@ -186,7 +195,10 @@ export class Lease implements AsyncDisposable {
       })
     if (options.to !== undefined) this.#checked(() => checkName(options.to, 'to'))
     const drained = await this.#drain.close(drainMs, [this.lostSignal(), options.signal])
-    if (options.signal?.aborted) throw aborted(options.signal, 'no')
+    if (options.signal?.aborted) {
+      this.#drain.reopen()
+      throw aborted(options.signal, 'no')
+    }
     if (options.to === undefined) await this.release(options)
     else await this.transfer(options.to, options)
     return drained

@@ -39,6 +39,8 @@ export interface LinkOwner {
   pushes(pushes: readonly Push[]): void
   /** The connection is gone. Whoever still waits for an answer calls want(). */
   lost(): void
+  /** Whether there still is something to connect for. */
+  wanted(): boolean
   /** Turned away, and another try would be, too. */
   refused(code: ErrorCode, detail: string): void
 }
@@ -98,7 +100,10 @@ export class Link {
       return
     }
     this.#state = 'pause'
-    this.#after(waitMs, () => this.#dial())
+    this.#after(waitMs, () => {
+      this.#state = 'idle'
+      if (this.#options.owner.wanted()) this.#dial()
+    })
   }
 
   send(frame: Uint8Array): void {

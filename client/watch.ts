@@ -114,6 +114,7 @@ export class Watch implements AsyncIterableIterator<LeaseEvent>, Watching {
     // A watch that was opened twice, since the first answer was late, brings its events twice.
     if (event.seq <= this.#lastSeq) return
     this.#lastSeq = event.seq
+    this.#failures = 0
     const waiting = this.#waiting.shift()
     if (waiting !== undefined) {
       this.#cursor = cursor
@@ -128,8 +129,11 @@ export class Watch implements AsyncIterableIterator<LeaseEvent>, Watching {
 
   ended(code: number, detail: string): void {
     this.#detach()
+    // It may end before the answer that it was opened has been read.
+    if (this.#call !== null) this.#core.calls.withdraw(this.#call)
+    this.#call = null
     const error = new LeaseholdError(errorOfWire(code), detail, { executed: 'yes' })
-    if (error.retryable) this.#resume()
+    if (error.retryable) this.#resumeLater()
     else this.#finish(error)
   }
 
@@ -151,7 +155,6 @@ export class Watch implements AsyncIterableIterator<LeaseEvent>, Watching {
       this.#finish(outcomeError(code, fields))
       return
     }
-    this.#failures = 0
     this.#core.calls.reserve(call.id)
     if (this.#cursor === null && this.#events.length === 0) this.#cursor = (fields as WatchFields)[0]
   }
@@ -164,9 +167,14 @@ export class Watch implements AsyncIterableIterator<LeaseEvent>, Watching {
       this.#finish(error.code === 'CLOSED' ? closed('no') : error)
       return
     }
-    this.#failures++
+    this.#resumeLater()
+  }
+
+  /** After a pause that doubles while no event comes through. */
+  #resumeLater(): void {
     const { clocks, session } = this.#core
-    this.#resumeMs = clocks.monotonicMs() + backoffMs(session.seed, call.id, this.#failures)
+    this.#failures++
+    this.#resumeMs = clocks.monotonicMs() + backoffMs(session.seed, this.#lastSeq, this.#failures)
     this.#resume()
   }
 
@@ -206,7 +214,8 @@ export class Watch implements AsyncIterableIterator<LeaseEvent>, Watching {
   /** Null: it was left by its reader. */
   #finish(error: unknown): void {
     if (this.#end !== null) return
-    this.#end = { error }
+    // Who waits now is told; otherwise whoever asks next.
+    this.#end = { error: this.#waiting.length > 0 ? null : error }
     this.#leave()
     this.#stopListening()
     this.#core.calls.setAwake(this, false)

@@ -109,6 +109,23 @@ claim(
   },
 )
 
+claim('a handover that is called off takes work again; asked twice, it is one', async (t, cluster) => {
+  const client = cluster.client({ name: 'a' })
+  const lease = await client.acquire('n', { ttl: '10s' })
+  const hold = lease.hold()
+  const stop = new AbortController()
+  const first = failure(lease.handover({ drain: '5s', signal: stop.signal }))
+  await cluster.advance(10)
+  stop.abort()
+  t.equal((await first).code, 'ABORTED')
+  lease.hold()[Symbol.dispose]()
+  const [one, two] = [lease.handover({ drain: '5s' }), lease.handover({ drain: '1ms' })]
+  await cluster.advance(1_000)
+  t.ok(lease.remainingMs() > 0, 'the first one goes on')
+  hold[Symbol.dispose]()
+  t.same(await cluster.until(Promise.all([one, two])), [true, true])
+})
+
 claim('lead begins again when the lease is lost, and ends with the signal', async (t, cluster) => {
   const client = cluster.client({ name: 'a' })
   const operator = cluster.client({ name: 'operator' })

@@ -123,6 +123,9 @@ t.test('a member that turns the session away for good fails what waits, at once'
   const away = await world.time.until(failure(client.acquire('n')))
   t.equal(away.code, 'UNREACHABLE', 'one that is only full is tried until the deadline')
   t.ok(world.connections.length > 3)
+  const { dials } = world
+  await world.time.advance(60_000)
+  t.equal(world.dials, dials, 'and nobody connects for nobody')
   await world.time.until(client.close())
 })
 
@@ -291,6 +294,11 @@ t.test('the cluster time is asked for when what is known is older than half the 
   await Promise.all([client.acquire('c'), client.acquire('d')])
   t.equal(world.got(OP.time).length, 1, 'once for all')
   t.equal(world.got(OP.acquire).at(-1)!.fields[2], 302_000)
+  await world.time.advance(301_000)
+  world.answer = () => error('OVERLOADED', 'busy', 60_000)
+  const refusal = await world.time.until(failure(client.acquire('e')))
+  t.same([refusal.code, refusal.executed], ['OVERLOADED', 'no'], 'what waits for it fails with it, unsent')
+  t.equal(world.got(OP.acquire).length, 4)
   await world.time.until(client.close())
 })
 
