@@ -7,6 +7,8 @@ import t, { type Test } from 'tap'
 import { leasehold, type Server, scratch, serving, startLeasehold } from './process.js'
 
 let server: Server
+// Mostly they wait: for a ttl to pass, for a process to start.
+t.jobs = 4
 t.before(async () => {
   server = await serving(t, join(scratch(t), 'data'))
 })
