@@ -6,6 +6,8 @@ import type { Recipient } from './replica.js'
 
 export class Answers {
   readonly #touched = new Set<Recipient>()
+  /** Of them, those who are flushed before the others. */
+  readonly #first = new Set<Recipient>()
   #last: Recipient | null = null
   /** Recipients that left with commands under way. Empty nearly always, so that asking costs nothing. */
   readonly #gone = new Set<Recipient>()
@@ -20,6 +22,7 @@ export class Answers {
   /** Nothing is sent to it any more. Its commands are all in batches up to this number. */
   leave(to: Recipient, throughBatch: number): void {
     this.#touched.delete(to)
+    this.#first.delete(to)
     if (this.#last === to) this.#last = null
     if (this.#gone.has(to)) return
     this.#gone.add(to)
@@ -50,19 +53,32 @@ export class Answers {
     this.#touched.add(to)
   }
 
+  /**
+   * Somebody whose wait is over: he is told before those who only learn that their command is done. His claim is what
+   * everybody behind him waits for, and should not stand behind the next commands of the others.
+   */
+  giveFirst(to: Recipient, id: number, attempt: number, code: number, fields: readonly unknown[]): void {
+    this.give(to, id, attempt, code, fields)
+    if (this.#touched.has(to)) this.#first.add(to)
+  }
+
   get pending(): boolean {
     return this.#touched.size > 0
   }
 
   flush(): void {
     this.#last = null
-    for (const to of this.#touched) {
-      this.#touched.delete(to)
-      try {
-        to.flush()
-      } catch (error) {
-        this.#threw(to, error)
-      }
+    for (const to of this.#first) this.#flushOne(to)
+    for (const to of this.#touched) this.#flushOne(to)
+  }
+
+  #flushOne(to: Recipient): void {
+    this.#first.delete(to)
+    this.#touched.delete(to)
+    try {
+      to.flush()
+    } catch (error) {
+      this.#threw(to, error)
     }
   }
 }

@@ -260,7 +260,8 @@ export class Pipeline implements LogFollower {
     if (batch !== null) this.#answer(batch, applied.replies)
     for (const { waiter, reply } of applied.settled) {
       const attached = this.#waiting.settle(waiter)
-      if (attached !== null) this.#answers.give(attached.to, attached.id, attached.attempt, reply.code, reply.fields)
+      if (attached === null) continue
+      this.#answers.giveFirst(attached.to, attached.id, attached.attempt, reply.code, reply.fields)
     }
     this.#answers.flush()
     if (this.#inFlight === 0) this.#answers.answered(this.#gathering.newest)

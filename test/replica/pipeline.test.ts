@@ -152,6 +152,21 @@ t.test('each recipient is flushed once per batch, replies in order', async (t) =
   )
 })
 
+t.test('whoever has waited is told before those who only learn that their command is done', async (t) => {
+  const { clock, replica, machine, log } = await fakeWorld()
+  const waiting = new Recorder(log, 'waiting')
+  replica.submit(waitingFor('a'), waiting, 1, 1, NEVER)
+  await clock.settle()
+  log.length = 0
+  machine.next = { settled: [{ waiter: waiterId(1), reply: { code: OK, fields: [] } }] }
+  replica.submit(renewal(), new Recorder(log, 'releasing'), 1, 1, NEVER)
+  await clock.settle()
+  t.same(
+    log.filter((line) => /^(waiting|releasing)/.test(line)),
+    ['releasing reply 1', 'waiting reply 1', 'waiting flush', 'releasing flush'],
+  )
+})
+
 t.test('a recipient that throws loses its replies, nobody else does', async (t) => {
   const { clock, replica, fatals } = await fakeWorld()
   const good = new Recorder()
