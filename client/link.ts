@@ -30,6 +30,8 @@ const GREETING_MS = 3_000
 /** A ping that finds nobody for this long ends the connection. */
 const SILENCE_MS = 3_000
 const CLOSE_MS = 1_000
+/** Longest pause between two tries to connect: within the time for which a new term ends nothing, so that holders are back in it. */
+const PAUSE_MS_MAX = LIMITS.holdMs
 /** The jitter of reconnects is that of a request with this number. */
 const CONNECT_REQUEST = 0
 
@@ -219,7 +221,7 @@ export class Link {
     this.#state = 'idle'
     this.#failures++
     this.#endpoint = (this.#endpoint + 1) % this.#options.endpoints.length
-    const pauseMs = backoffMs(this.#options.seed, CONNECT_REQUEST, this.#failures)
+    const pauseMs = backoffMs(this.#options.seed, CONNECT_REQUEST, this.#failures, PAUSE_MS_MAX)
     this.#notBeforeMs = this.#options.world.clocks.monotonicMs() + pauseMs
     this.#options.owner.lost()
   }

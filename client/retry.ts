@@ -27,8 +27,8 @@ function mix(value: number): number {
 }
 
 /** Milliseconds to wait after this attempt (1, 2, 3 ...) has failed: uniform below a bound that doubles ("full jitter"). */
-export function backoffMs(client: number, request: number, attempt: number): number {
-  const boundMs = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** Math.min(attempt - 1, 16))
+export function backoffMs(client: number, request: number, attempt: number, maxMs: number = BACKOFF_MAX_MS): number {
+  const boundMs = Math.min(maxMs, BACKOFF_BASE_MS * 2 ** Math.min(attempt - 1, 16))
   return jitter(client, request, attempt) * boundMs
 }
 
