@@ -39,6 +39,8 @@ export class Member {
   #store!: Store
   #flush!: () => Promise<void>
   #applied = 0
+  /** The last entry that was ever applied, before restarts, too: it is committed, whether or not it must be applied again. */
+  #committed = 0
   #seq = 0
   /** The truth. Events are those of the entries as they stand in the log. */
   readonly log: Entry[] = []
@@ -84,9 +86,9 @@ export class Member {
     this.apply(entries)
   }
 
-  /** Replaces the last entries that are not applied, as a lost election does. */
+  /** Replaces the last entries that are not committed, as a lost election does. */
   replace(count: number): void {
-    const from = Math.max(this.#applied, this.log.length - count) + 1
+    const from = Math.max(this.#committed, this.log.length - count) + 1
     if (from > this.log.length) return
     this.vote()
     this.log.length = from - 1
@@ -110,9 +112,13 @@ export class Member {
         else this.#table.set(key, value)
       }
       this.#applied += 1
-      if (events > 0) this.#store.stageEvents(Array.from({ length: events }, (_, at) => madeEvent(this.#seq + 1 + at)))
+      if (events > 0) {
+        const made = Array.from({ length: events }, (_, at) => madeEvent(entry, this.#seq + 1 + at))
+        this.#store.stageEvents(made)
+      }
       this.#seq += events
     }
+    this.#committed = Math.max(this.#committed, this.#applied)
   }
 
   checkpoint(): void {
@@ -236,13 +242,18 @@ export async function judged(disk: () => Disk, moments: readonly Durable[]): Pro
   return wrong.join('; ')
 }
 
-function madeEvent(seq: number): AuditEvent {
-  return eventOf(seq, `name/${(seq * 7) % NAMES}`)
+/** Tells the entry that brought it forth: another entry in its place brings forth another event. */
+function madeEvent(entry: Entry, seq: number): AuditEvent {
+  return { ...eventOf(seq, `name/${(seq * 7) % NAMES}`), term: entry.term, holder: `holder-${entry.index}` }
 }
 
 function eventsOf(entries: readonly Entry[]): AuditEvent[] {
-  const count = entries.reduce((sum, entry) => sum + effects(entry).events, 0)
-  return Array.from({ length: count }, (_, at) => madeEvent(at + 1))
+  const events: AuditEvent[] = []
+  for (const entry of entries) {
+    const { events: count } = effects(entry)
+    for (let at = 0; at < count; at += 1) events.push(madeEvent(entry, events.length + 1))
+  }
+  return events
 }
 
 function stateOf(entries: readonly Entry[]): Record<string, string> {
