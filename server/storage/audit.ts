@@ -92,6 +92,17 @@ export class AuditTail {
   get staged(): boolean {
     return this.#unsealed.length > 0
   }
+  /** A replay has not brought forth yet all that is stored. */
+  get behind(): boolean {
+    return this.#meeting !== null
+  }
+  /** The refusal of a replay that came to its end and is behind. */
+  shortfall(): StorageRefusal {
+    return new StorageRefusal(
+      'DAMAGED',
+      `Replaying the log brings forth the audit up to event ${this.#last} only; it is stored up to event ${this.#stored}.`,
+    )
+  }
   /** Events that are not durable yet, in order. A copy. */
   pending(): readonly ChainedEvent[] {
     return this.#pending.slice()

@@ -21,6 +21,8 @@ export class LogTail {
   /** From the synced checkpoint on, in order, without a gap. The last one is the log's end. */
   #links: Link[]
   #durable: number
+  /** The last entry that was not replaced since the flush in flight began: those behind it are not the ones that it wrote. */
+  #unchanged = Number.POSITIVE_INFINITY
 
   constructor(live: number, marker: Marker, links: readonly Link[]) {
     this.#live = live
@@ -70,11 +72,17 @@ export class LogTail {
     log.last = first - 1
     log.lastHash = this.#links[kept]!.hash
     this.#durable = Math.min(this.#durable, first - 1)
+    this.#unchanged = Math.min(this.#unchanged, first - 1)
+  }
+
+  /** A batch with all that was staged so far starts. */
+  flushing(): void {
+    this.#unchanged = Number.POSITIVE_INFINITY
   }
 
   /** A batch is durable in which the log ended at `last` and the checkpoint stood at `checkpoint`. */
   flushed(last: number, checkpoint: number): void {
-    this.#durable = last
+    this.#durable = Math.min(last, this.#unchanged)
     const kept = this.#links.findIndex((link) => link.index >= checkpoint)
     if (kept > 0) this.#links = this.#links.slice(kept)
   }

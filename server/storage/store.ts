@@ -45,7 +45,10 @@ export interface Store {
    * their hashes.
    */
   stageEvents(events: readonly AuditEvent[]): readonly ChainedEvent[]
-  /** Takes the changes of all tables, as the state stands after `applied`, and stages them. */
+  /**
+   * Takes the changes of all tables, as the state stands after `applied`, and stages them. Throws StorageRefusal where `applied` is
+   * beyond what opening found, and the replay has brought forth fewer events than are stored.
+   */
   stageCheckpoint(applied: LogIndex, timeMs: ClusterMs): void
   /** Forgets entries below `first`; refused above the last synced checkpoint. */
   stageTrimLog(first: LogIndex): void

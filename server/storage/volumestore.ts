@@ -124,6 +124,7 @@ export class VolumeStore implements Store {
       throw new RangeError(`entry ${applied} is not within the checkpoint ${checkpoint.index} and the end ${log.last}`)
     }
     const { state, audit } = this.#opened
+    if (audit.behind && applied > this.recovered.lastIndex) throw audit.shortfall()
     state.stage(this.#next(), this.#arena)
     const { seq, hash } = audit.chainEnd
     checkpoint.index = applied
@@ -207,6 +208,7 @@ export class VolumeStore implements Store {
     const checkpoint = marker.checkpoint.index
     const last = marker.log.last
     audit.flushing()
+    this.#log.flushing()
     this.#batch = null
     this.#dirty = false
     this.#hardStateChanged = false

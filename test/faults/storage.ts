@@ -92,4 +92,28 @@ export const storageFaults: readonly Fault[] = [
     replace: 'head.first < next) {',
     tests: [test('history')],
   },
+  {
+    name: 'storage: a replay may bring forth another audit',
+    claim: 'a replay has to bring forth the events that are stored',
+    file: 'server/storage/audit.ts',
+    find: 'if (this.#chain.head !== meeting.hash) {',
+    replace: 'if (this.#chain.head === "") {',
+    tests: [test('store')],
+  },
+  {
+    name: 'storage: a replay may bring forth less than the audit that is stored',
+    claim: 'a replay that brings forth fewer events is refused before anything builds on it',
+    file: 'server/storage/volumestore.ts',
+    find: 'if (audit.behind && applied > this.recovered.lastIndex) throw',
+    replace: 'if (audit.behind && applied < 0) throw',
+    tests: [test('store')],
+  },
+  {
+    name: 'storage: a replaced entry counts as durable',
+    claim: 'an entry replaced during a flush is not read back before the one in its place is durable',
+    file: 'server/storage/logtail.ts',
+    find: 'this.#durable = Math.min(last, this.#unchanged)',
+    replace: 'this.#durable = last',
+    tests: [test('store')],
+  },
 ]

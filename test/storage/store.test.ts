@@ -64,3 +64,63 @@ t.test('events are chained by SHA-256 over the previous hash and their canonical
   t.same(await allEvents(store), chained)
   await store.close()
 })
+
+/** A directory whose two entries brought forth two events, neither of them below the checkpoint. */
+async function withEvents(): Promise<MemoryDisk> {
+  const disk = await formed(new MemoryDisk())
+  const { store, flush } = await openOn(disk)
+  store.stageEntries([entryOf(1), entryOf(2)])
+  store.stageEvents([eventOf(1), eventOf(2)])
+  await flush()
+  await store.close()
+  return disk
+}
+
+t.test('a replay has to bring forth the events that are stored', async (t) => {
+  const disk = await withEvents()
+  const { store, flush } = await openOn(disk)
+  t.same(store.stageEvents([eventOf(1), eventOf(2)]), [])
+  t.match(store.stageEvents([eventOf(3)]), [{ seq: 3 }])
+  store.stageCheckpoint(logIndex(2), clusterMs(20))
+  await flush()
+  t.same(
+    (await allEvents(store)).map((event) => event.seq),
+    [1, 2, 3],
+  )
+  await store.close()
+})
+
+t.test('a replay that brings forth other events is refused', async (t) => {
+  const { store } = await openOn(await withEvents())
+  t.same(store.stageEvents([eventOf(1, 'another')]), [])
+  t.throws(() => store.stageEvents([eventOf(2)]), { code: 'DAMAGED', message: /another audit/ })
+  await store.close()
+})
+
+t.test('a replay that brings forth fewer events is refused before anything builds on it', async (t) => {
+  const { store, flush } = await openOn(await withEvents())
+  store.stageEvents([eventOf(1)])
+  store.stageCheckpoint(logIndex(1), clusterMs(10))
+  store.stageEntries([entryOf(3)])
+  await flush()
+  t.throws(() => store.stageCheckpoint(logIndex(3), clusterMs(30)), { code: 'DAMAGED', message: /up to event 1 only/ })
+  await store.close()
+})
+
+t.test('an entry replaced during a flush is not read back before the one in its place is durable', async (t) => {
+  const { store, flush } = await openOn(await formed(new MemoryDisk()))
+  const read = async () => {
+    const entries = []
+    for await (const chunk of store.entries(logIndex(1), logIndex(2))) entries.push(...chunk)
+    return entries
+  }
+  store.stageEntries([entryOf(1), entryOf(2)])
+  const flushed = flush()
+  const other = entryOf(2, { term: 2, salt: 'other' })
+  store.stageEntries([other])
+  await flushed
+  await t.rejects(read(), /not within 1 to 1/)
+  await flush()
+  t.same(await read(), [entryOf(1), other])
+  await store.close()
+})
