@@ -9,11 +9,13 @@ import type { INTERNAL_OP, OP } from './ops.js'
  * Names one request, whatever the attempt.
  * Library: scope is `s:` and the session id in hex, key is the sequence number (1, 2, 3 ... below 2^53).
  * HTTP with Idempotency-Key: scope is `p:` and the principal, key is the header; lowest is 0.
+ * HTTP without one, for a wait: scope is `m:` and a random hex of the member's process, key is the process's own sequence
+ * number, lowest is that of the principal.
  */
 export interface RequestToken {
   readonly scope: string
   readonly key: number | string
-  /** Lowest sequence number that the session still waits for; all records below it may go. */
+  /** Lowest sequence number that the session still waits for; all of its principal's records below it may go. */
   readonly lowest: number
   /** Cluster time that the client knew when it made its first attempt (HTTP: the member's applied time). */
   readonly knownMs: ClusterMs

@@ -1,5 +1,5 @@
 /**
- * One change over HTTP: its name (the client's key, or the server's own), its way through the front door, and its answer
+ * One change over HTTP: its name (the client's key), its way through the front door, and its answer
  * by the contract. Must never answer before the replica has.
  */
 import {
@@ -29,16 +29,8 @@ import { sendProblem } from './unit.js'
 export function keyOf(context: Context, request: FastifyRequest): RequestToken | null {
   const header = request.headers['idempotency-key']
   if (header === undefined) return null
-  return token(context, request, checkIdempotencyKey(header))
-}
-
-/** A request that waits needs a name, so that it can be given up. Nobody else can guess this one. */
-export function ownKey(context: Context, request: FastifyRequest): RequestToken {
-  return token(context, request, `~${Buffer.from(context.random.bytes(16)).toString('hex')}`)
-}
-
-function token(context: Context, request: FastifyRequest, key: string): RequestToken {
-  return { scope: `p:${request.unit.principal}`, key, lowest: 0, knownMs: context.replica.status.clusterMs }
+  const knownMs = context.replica.status.clusterMs
+  return { scope: `p:${request.unit.principal}`, key: checkIdempotencyKey(header), lowest: 0, knownMs }
 }
 
 /** Submits a checked command and answers with what became of it. */
@@ -47,25 +39,20 @@ export async function change(
   request: FastifyRequest,
   reply: FastifyReply,
   command: ClientCommand,
-  options: { keyed: boolean } = { keyed: false },
 ): Promise<FastifyReply> {
   const { unit } = request
   unit.readMs = context.clock.monotonicMs()
   const { socket } = request.raw
-  const answer = await context.waiting.submit(
-    command,
-    {
-      principal: unit.principal,
-      bytes: Number(request.headers['content-length'] ?? 0),
-      onGone: (listener) => {
-        // Requests that follow each other on a connection all listen to it; how many is the front door's to say.
-        socket.setMaxListeners(0)
-        socket.once('close', listener)
-        return () => socket.off('close', listener)
-      },
+  const answer = await context.waiting.submit(command, {
+    principal: unit.principal,
+    bytes: Number(request.headers['content-length'] ?? 0),
+    onGone: (listener) => {
+      // Requests that follow each other on a connection all listen to it; how many is the front door's to say.
+      socket.setMaxListeners(0)
+      socket.once('close', listener)
+      return () => socket.off('close', listener)
     },
-    options,
-  )
+  })
   unit.answeredMs = context.clock.monotonicMs()
   if (answer === null) {
     context.telemetry.request(opName(command.op), 'gone', '')

@@ -2,7 +2,7 @@
 import { checkMeta, checkName, checkPrefix, fencingToken, type LeaseView, LIMITS, OP } from '@leasehold/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
-import { change, keyOf, ownKey } from './change.js'
+import { change, keyOf } from './change.js'
 import type { Context } from './context.js'
 import { sendBody } from './media.js'
 import { readState } from './reading.js'
@@ -198,26 +198,18 @@ async function acquire(
   body: Static<typeof AcquireBody>,
   lease: string,
 ): Promise<FastifyReply> {
-  const waitMs = body.waitMs ?? 0
-  const key = keyOf(context, request)
-  return change(
-    context,
-    request,
-    reply,
-    {
-      op: OP.acquire,
-      principal: request.unit.principal,
-      name: checkName(lease, 'name'),
-      holder: checkName(body.holder, 'holder'),
-      ttlMs: body.ttlMs ?? LIMITS.ttlMsDefault,
-      waitMs,
-      priority: body.priority ?? 0,
-      lockDelayMs: body.lockDelayMs ?? 0,
-      meta: checkMeta(body.meta ?? null),
-      request: key ?? (waitMs > 0 ? ownKey(context, request) : null),
-    },
-    { keyed: key !== null },
-  )
+  return change(context, request, reply, {
+    op: OP.acquire,
+    principal: request.unit.principal,
+    name: checkName(lease, 'name'),
+    holder: checkName(body.holder, 'holder'),
+    ttlMs: body.ttlMs ?? LIMITS.ttlMsDefault,
+    waitMs: body.waitMs ?? 0,
+    priority: body.priority ?? 0,
+    lockDelayMs: body.lockDelayMs ?? 0,
+    meta: checkMeta(body.meta ?? null),
+    request: keyOf(context, request),
+  })
 }
 
 function leaseBody([name, holder, token, ttlMs, remainingMs, state, waiters, meta]: LeaseView): object {

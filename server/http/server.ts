@@ -136,7 +136,7 @@ function contextOf(options: HttpOptions, limits: HttpLimits, app: App): Context 
     },
   }
   const sessions = createSessions({ replica, intake, clock, telemetry, info: leader })
-  const waiting = new Waiting(intake, limits)
+  const waiting = new Waiting(intake, random, limits)
   const metrics = options.metrics ?? null
   return { replica, intake, sessions, waiting, clock, random, telemetry, metrics, limits, version: info.version, url }
 }

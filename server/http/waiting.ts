@@ -3,9 +3,11 @@
  * nothing else with it. Two requests with the same Idempotency-Key that stand in a queue are one there: the later one
  * is told first, and tells the others. Must never leave a request without an answer while its connection lives.
  */
-import { type ClientCommand, ERRORS, OP, QUEUED, type WaiterId } from '@leasehold/protocol'
+import { type Acquire, type ClientCommand, ERRORS, OP, QUEUED, type WaiterId } from '@leasehold/protocol'
 import type { Intake, Lane, Outlet } from '../intake/index.js'
+import type { Random } from '../ports/index.js'
 import type { HttpLimits } from './limits.js'
+import { OwnRequests } from './ownrequests.js'
 
 export interface Answer {
   readonly code: number
@@ -26,11 +28,13 @@ export class Waiting {
   readonly #limits: HttpLimits
   readonly #open = new Set<Pending>()
   readonly #queued = new Map<WaiterId, Pending[]>()
+  readonly #own: OwnRequests
   readonly #stop: () => void
 
-  constructor(intake: Intake, limits: HttpLimits) {
+  constructor(intake: Intake, random: Random, limits: HttpLimits) {
     this.#intake = intake
     this.#limits = limits
+    this.#own = new OwnRequests(intake, random, limits.deadlineMs)
     this.#stop = intake.clock.every(1_000, () => this.#tick())
   }
 
@@ -38,9 +42,12 @@ export class Waiting {
    * Hands a checked command in. Resolves with its final answer, or with null when its connection is gone: it is then
    * given up where nobody could come back for it, else kept a while for the same Idempotency-Key to come back.
    */
-  submit(command: ClientCommand, asker: Asker, options: { keyed: boolean }): Promise<Answer | null> {
+  submit(command: ClientCommand, asker: Asker): Promise<Answer | null> {
     return new Promise((resolve) => {
-      const pending = new Pending(this, this.#intake, command, options.keyed, resolve)
+      const unnamed = command.op === OP.acquire && command.waitMs > 0 && command.request === null
+      const pending = unnamed
+        ? new Pending(this, this.#intake, this.#named(command), this.#own, resolve)
+        : new Pending(this, this.#intake, command, null, resolve)
       this.#open.add(pending)
       pending.begin(asker, this.#intake.clock.monotonicMs() + this.#limits.answerMs, this.#limits.deadlineMs)
     })
@@ -93,19 +100,24 @@ export class Waiting {
     }
   }
 
+  /** A request that waits needs a name, so that it can be given up. */
+  #named(command: Acquire): Acquire {
+    return { ...command, request: this.#own.open(command.principal, this.#intake.replica.status.clusterMs) }
+  }
+
   #tick(): void {
+    this.#own.tick()
     const nowMs = this.#intake.clock.monotonicMs()
     for (const pending of [...this.#open]) if (pending.dueMs <= nowMs) pending.unknown()
   }
 }
 
-const NOBODY: Outlet = { answer() {}, flush() {} }
-
 class Pending implements Outlet {
   readonly #all: Waiting
   readonly #intake: Intake
   readonly #command: ClientCommand
-  readonly #keyed: boolean
+  /** Where its name was made; null where its client made it, or it has none. */
+  readonly #own: OwnRequests | null
   readonly #resolve: (answer: Answer | null) => void
   #lane: Lane | null = null
   #waiter: WaiterId | null = null
@@ -120,13 +132,13 @@ class Pending implements Outlet {
     all: Waiting,
     intake: Intake,
     command: ClientCommand,
-    keyed: boolean,
+    own: OwnRequests | null,
     resolve: (answer: Answer | null) => void,
   ) {
     this.#all = all
     this.#intake = intake
     this.#command = command
-    this.#keyed = keyed
+    this.#own = own
     this.#resolve = resolve
   }
 
@@ -172,12 +184,11 @@ class Pending implements Outlet {
   /** The member shuts down: a wait that nobody can come back for is given up, any other is left to its key. */
   breakOff(): void {
     if (this.#waiter === null) return
-    if (this.#keyed) {
+    if (this.#own === null) {
       const detail = 'the member shuts down while the request waits; repeat it with the same Idempotency-Key'
       this.#settle(ERRORS.OUTCOME_UNKNOWN.wire, [detail, this.#intake.retryAfterMs()])
       return
     }
-    this.#giveUp()
     const detail = 'the member shuts down; the wait was given up'
     this.#settle(ERRORS.SHUTTING_DOWN.wire, [detail, this.#intake.retryAfterMs()])
   }
@@ -190,7 +201,6 @@ class Pending implements Outlet {
 
   #gone(): void {
     if (this.#done) return
-    if (!this.#keyed) this.#giveUp()
     this.#finish(null)
     this.#all.left(this, this.#waiter)
   }
@@ -198,18 +208,21 @@ class Pending implements Outlet {
   #finish(answer: Answer | null): void {
     this.#done = true
     this.#stopListening()
+    if (this.#own !== null) this.#endOwn(this.#own, answer)
     this.#lane?.close()
     this.#resolve(answer)
   }
 
-  /** Leaves the queue, and gives back a grant that raced it. Its key is the server's: nobody else can name it. */
-  #giveUp(): void {
-    const command = this.#command
-    if (command.op !== OP.acquire || command.waitMs === 0 || command.request === null) return
-    const { principal, request } = command
-    const lane = this.#intake.lane({ principal, scope: request.scope }, NOBODY, { quiet: true })
-    lane.begin()
-    lane.change({ op: OP.cancelWait, principal, scope: request.scope, key: request.key }, 0, this.#deadlineMs)
-    lane.end()
+  /** Without an outcome it is given up: nobody else can name it, so nobody can come back for it. */
+  #endOwn(own: OwnRequests, answer: Answer | null): void {
+    const { principal, request } = this.#command as Acquire
+    if (answer === null || !isOutcome(answer)) own.giveUp(principal, request!.key)
+    else own.answered(principal, request!.key)
   }
+}
+
+/** Whether it is over for the cluster, too. A refusal is, unless it came to a request that stood in a queue. */
+function isOutcome({ code, waited }: Answer): boolean {
+  if (code === ERRORS.OUTCOME_UNKNOWN.wire) return false
+  return !(waited && code === ERRORS.SHUTTING_DOWN.wire)
 }

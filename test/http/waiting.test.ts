@@ -1,12 +1,17 @@
-import { ERRORS, OFFERED, OP, QUEUED, waiterId } from '@leasehold/protocol'
+import { ERRORS, OFFERED, OK, OP, QUEUED, type RequestToken, waiterId } from '@leasehold/protocol'
 import { createHttp } from '@leasehold/server/http'
 import { createIntake } from '@leasehold/server/intake'
 import t, { type Test } from 'tap'
-import { type Served, serve } from '../support/member.js'
+import { memoryReplica, type Served, serve } from '../support/member.js'
 import { Remembered, realRandom } from '../support/real.js'
 import { until } from '../support/until.js'
 import { VirtualClock } from '../support/virtualclock.js'
 import { FakeReplica } from './fake.js'
+
+/** A command with a request token. */
+interface Named {
+  readonly request: RequestToken
+}
 
 interface Told {
   readonly status: number
@@ -184,22 +189,85 @@ t.test('what the replica refuses is told as the error table has it', async (t) =
   }
 })
 
-t.test('a wait is named by the server where its client does not, so that it can be given up', async (t) => {
-  const replica = new FakeReplica()
-  replica.respond = () => null
+const STORM = { recordsPerPrincipalMax: 20 }
+
+t.test('waits without a key are not remembered once they are answered, however many they are', async (t) => {
+  const replica = await memoryReplica({ machine: STORM })
   const served = await serve({ replica })
   t.teardown(() => served.close())
+  const send = (n: number, client: string, waitMs: number) =>
+    served.app.inject({
+      method: 'PUT',
+      url: `/v1/leases/${n}`,
+      payload: { holder: client, waitMs },
+      headers: { 'leasehold-client': client },
+    })
+  t.equal((await send(0, 'patient', 0)).statusCode, 200)
+  const patient = send(0, 'patient', 9_000)
+  await waiters(served, 1)
+  for (let n = 1; n <= 2 * STORM.recordsPerPrincipalMax; n++) {
+    const { statusCode, body } = await send(n, 'busy', 1_000)
+    if (statusCode !== 200) t.fail(`number ${n}: ${body}`)
+  }
+  t.equal(replica.status.waiters, 1, 'and a wait of somebody else goes on')
+  await served.app.inject({ method: 'POST', url: '/v1/leases/0/release', payload: { token: 1 } })
+  t.equal((await patient).statusCode, 202)
+})
+
+t.test('a wait is named by the server where its client does not, so that it can be given up', async (t) => {
+  const { app, replica, clock, came } = await scripted(t)
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const url = app.listeningOrigin
+  const wait = (client: string, signal?: AbortSignal) =>
+    fetch(`${url}/v1/leases/a`, {
+      method: 'PUT',
+      body: JSON.stringify({ holder: 'h', waitMs: 1_000 }),
+      headers: { 'content-type': 'application/json', 'leasehold-client': client },
+      signal: signal ?? null,
+    })
   const gone = new AbortController()
-  const left = put(served, { holder: 'h', waitMs: 1_000 }, { signal: gone.signal })
-  await until(() => replica.submitted.length === 1)
+  const left = wait('tester', gone.signal)
+  await came(1)
   gone.abort()
   await t.rejects(left)
-  await until(() => replica.submitted.length === 2)
-  const [acquire, cancel] = replica.submitted.map(({ command }) => command)
-  t.match(acquire, {
-    op: OP.acquire,
-    request: { scope: 'p:tester', key: /^~[0-9a-f]{32}$/, lowest: 0, knownMs: 5_000 },
-  })
-  t.match(cancel, { op: OP.cancelWait, scope: 'p:tester', key: (acquire as { request: { key: string } }).request.key })
+  await came(2)
+  const [acquire, cancel] = replica.submitted.map(({ command }) => command as Named)
+  t.match(acquire, { op: OP.acquire, request: { scope: /^m:[0-9a-f]{32}$/, key: 1, lowest: 1, knownMs: 5_000 } })
+  const { scope } = acquire!.request
+  t.match(cancel, { op: OP.cancelWait, principal: 'tester', scope, key: 1 })
   t.equal(replica.detached.length, 1, 'and nothing is sent to it any more')
+  const answerAll = async (client: string) => {
+    const count = replica.submitted.length
+    const waiting = wait(client)
+    await came(count + 1)
+    const { request } = replica.submitted.at(-1)!.command as Named
+    replica.answer(ERRORS.LEASE_HELD.wire, ['other', 5, null, false])
+    t.equal((await waiting).status, 409)
+    return request
+  }
+  t.match(await answerAll('tester'), { scope, key: 2, lowest: 1 }, 'it counts as unanswered until its cancel is not')
+  t.match(await answerAll('other'), { scope, key: 3, lowest: 3 }, 'with its own principal only')
+  replica.answer(ERRORS.OVERLOADED.wire, ['busy', 5], 1)
+  t.match(await answerAll('tester'), { key: 4, lowest: 1 }, 'a cancel that is refused')
+  clock.advance(1_000)
+  await came(6)
+  t.match(replica.submitted[5]!.command, { op: OP.cancelWait, scope, key: 1 }, 'is sent again')
+  replica.answer(OK, [], 5)
+  t.match(await answerAll('tester'), { key: 5, lowest: 5 })
+})
+
+t.test('a wait without a key whose outcome is not known is given up', async (t) => {
+  const { send, came, replica, clock } = await scripted(t)
+  const stuck = send({ waitMs: 1_000 })
+  await came(1)
+  clock.advance(31_000)
+  t.match((await stuck).json(), { code: 'OUTCOME_UNKNOWN' })
+  await came(2)
+  t.match(replica.submitted[1]!.command, { op: OP.cancelWait, key: 1 })
+  replica.answer(OK, [], 1)
+  const keyed = send({ waitMs: 1_000 }, { 'idempotency-key': 'k' })
+  await came(3)
+  clock.advance(31_000)
+  t.match((await keyed).json(), { code: 'OUTCOME_UNKNOWN' })
+  t.equal(replica.submitted.length, 3, 'with a key its client may ask again')
 })

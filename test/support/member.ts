@@ -1,6 +1,6 @@
 /** A whole member in memory: the real machine, log, store and replica over a disk in RAM, served on port 0 when asked to. */
 import { createHttp, type HttpLimits } from '@leasehold/server/http'
-import { Machine } from '@leasehold/server/machine'
+import { Machine, type MachineLimits } from '@leasehold/server/machine'
 import type { Clock, Telemetry } from '@leasehold/server/ports'
 import { createReplica, type Replica, SingleLog } from '@leasehold/server/replica'
 import { formDirectory, MemoryDisk, openStore } from '@leasehold/server/storage'
@@ -10,6 +10,7 @@ export interface ReplicaSetup {
   readonly clock?: Clock
   readonly telemetry?: Telemetry
   readonly disk?: MemoryDisk
+  readonly machine?: Partial<MachineLimits>
 }
 
 /** Forms the disk where it is empty, and resolves once the replica serves. */
@@ -21,7 +22,7 @@ export async function memoryReplica(setup: ReplicaSetup = {}): Promise<Replica> 
     throw error
   }
   if (setup.disk === undefined) await formDirectory(disk, { clusterId: 'c0ffee', memberId, directoryId: 'd1' })
-  const machine = new Machine()
+  const machine = new Machine(setup.machine)
   const store = await openStore(disk, { tables: machine.tables, fatal, memberId })
   const log = new SingleLog({ store, clock, telemetry, memberId })
   return createReplica({ log, store, machine, clock, telemetry, memberId, fatal })
