@@ -51,6 +51,8 @@ export abstract class Call extends Due {
   sentMs = 0
   /** Attempts that were sent and neither answered nor refused: each may have been, or may yet be, executed. */
   open = 0
+  /** An attempt has stood in a queue, so the request has been executed, whatever became of its place. */
+  queued = false
   /** Renewals retry on a budget of their own, and wait where others fail at once. */
   readonly renewal: boolean = false
   /** Needs the cluster time before it can be sent (it carries a request token). */
@@ -76,7 +78,7 @@ export abstract class Call extends Due {
 
   /** Whether the cluster may have executed this request, as far as anybody here knows. */
   get executed(): Executed {
-    return this.open > 0 ? 'unknown' : 'no'
+    return this.open > 0 || this.queued ? 'unknown' : 'no'
   }
 
   override due(nowMs: number): void {

@@ -209,6 +209,7 @@ export class Calls implements CallTable {
   }
 
   #queued(call: Call, attempt: number): void {
+    call.queued = true
     if (attempt !== call.attempt || call.state !== STATE.sent) return
     this.#leaveFlight(call, STATE.queued)
     const patienceMs = call.queuedForMs() + ATTEMPT_MS
@@ -219,8 +220,7 @@ export class Calls implements CallTable {
     const detail = typeof fields[0] === 'string' ? fields[0] : ''
     const retryAfterMs = typeof fields[1] === 'number' && fields[1] > 0 ? fields[1] : 0
     call.refusal = { code, detail, retryAfterMs }
-    // Refused before it was executed; a queued one has been executed, whatever became of it.
-    if (fateOf(code) === 'no' && call.state !== STATE.queued) call.open--
+    if (fateOf(code) === 'no') call.open--
     if (attempt !== call.attempt || call.state === STATE.backoff || call.state === STATE.ready) return
     if (!ERRORS[code].retryable) {
       this.#fail(call, this.#errorOf(call))

@@ -68,9 +68,17 @@ const requests: readonly Fault[] = [
     name: 'client: executed is no although an attempt was lost',
     claim: 'executed is no only if every attempt was refused',
     file: 'client/call.ts',
-    find: "return this.open > 0 ? 'unknown' : 'no'",
+    find: "return this.open > 0 || this.queued ? 'unknown' : 'no'",
     replace: "return this.open > 1e9 ? 'unknown' : 'no'",
     tests: [test('requests')],
+  },
+  {
+    name: 'client: a refusal takes back that the request was queued',
+    claim: 'a request that was queued is never said not to be executed',
+    file: 'client/calls.ts',
+    find: 'call.queued = true',
+    replace: 'call.queued = attempt < 0',
+    tests: [test('queued')],
   },
   {
     name: 'client: an empty budget retries on',
