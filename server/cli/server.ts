@@ -59,6 +59,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     await formIfEmpty(disk, memberId, realRandom)
     const store: Store = await openStore(disk, { tables: machine.tables, fatal, memberId })
     open.push(() => store.close())
+    for (const notice of store.recovered.notices) telemetry.log('warn', 'damage found', { notice })
     const shared = { clock: realClock, telemetry, memberId }
     const log = new SingleLog({ store, ...shared })
     const replica = await createReplica({ log, store, machine, fatal, ...retentionOf(config), ...shared })
