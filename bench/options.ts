@@ -28,7 +28,7 @@ export function usage(scenarios: readonly (readonly [string, string])[]): string
     ...scenarios.map(([name, about]) => `  ${name.padEnd(8)} ${about}`),
     '  all      every one of them, in this order',
     '',
-    `--seconds S    measured seconds of each load (default ${BENCH.secondsDefault}); a fifth more goes before as warm-up`,
+    `--seconds S    measured seconds of each load (default ${BENCH.secondsDefault}); half as much goes before as warm-up`,
     `--repeats N    runs of the scenario, each beside the raw limits; medians are reported (default ${BENCH.repeats}; million and expire 1)`,
     '--json FILE    writes the report there as well',
     '--markdown FILE  the same, as tables',

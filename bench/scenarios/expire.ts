@@ -21,7 +21,7 @@ const POLL_MS = 100
 /** The load goes on this long after the first lease is due: twice what is asked for. */
 const WATCH_SECONDS = 10
 /** Where the sizes are shrunk to try it out. */
-const SHORT_WATCH_SECONDS = 2
+const SHORT_WATCH_SECONDS = 1.5
 /** Time to acquire them all before the first one is due. */
 const FILL_MS = 15_000
 
@@ -84,7 +84,7 @@ async function measure(bench: Bench, server: ServerProcess, sessions: readonly R
   const kept = new RawLeases(sessions, KEPT, 'bench/kept/', 24)
   await kept.acquireAll(KEPT, () => KEPT_TTL_MS)
   const due = new RawLeases(sessions, count, 'bench/due/', 24)
-  const idleSeconds = Math.max(1, bench.seconds)
+  const idleSeconds = Math.max(0.5, bench.seconds)
   const dueMs =
     performance.now() + FILL_MS / Math.sqrt(bench.shrink) + idleSeconds * 1_000 * (1 + BENCH.warmShare) + 1_000
   const endsMs = (at: number) => dueMs + (DUE_WITHIN_MS * at) / count

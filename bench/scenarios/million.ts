@@ -17,7 +17,7 @@ const NAME_BYTES = 40
 const IN_FLIGHT = 512
 const TTL_MS = 3_600_000
 const PAIRS = 4
-const RETRY_MS = 5
+const RETRY_MS = 20
 const RECOVERY_MS_MAX = 120_000
 
 interface Side {
