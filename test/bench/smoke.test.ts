@@ -6,6 +6,9 @@ import t from 'tap'
 import { runScenario } from '#bench/run.js'
 import { SCENARIOS } from '#bench/scenarios/index.js'
 
+// Eight server processes start here, one after the other: on a busy machine that takes a while.
+t.setTimeout(180_000)
+
 for (const scenario of SCENARIOS) {
   t.test(`${scenario.name} runs, and brings figures for each of its targets`, async (t) => {
     const parent = await mkdtemp(join(tmpdir(), 'leasehold-bench-test-'))
