@@ -37,7 +37,8 @@ export const LIMITS = {
   restoredTokenGap: 2 ** 40,
 
   // time
-  sweepPerEntryMax: 1_000,
+  // Small enough that a renewal which arrives in the midst of a mass expiry waits for a few milliseconds of it.
+  sweepPerEntryMax: 256,
   holdMs: SECOND_MS,
   holdEveryMs: 10 * SECOND_MS,
   beatMs: 250,

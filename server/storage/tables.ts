@@ -2,12 +2,14 @@
  * State rows: what of the machine's tables is written down, and read back. A row's value is the MessagePack array that its
  * table makes of it. Rows are written when they have changed, never all at once; the digest follows.
  */
-import { Decoder, Encoder } from '@msgpack/msgpack'
+import { packShared } from '@leasehold/protocol'
+import { Decoder } from '@msgpack/msgpack'
 import type { StoredTable } from '../machine/index.js'
 import type { Volume, VolumeBatch } from '../ports/index.js'
 import type { Writer } from './bytes.js'
 import { Digest, markOf } from './digest.js'
 import { KIND, kindEnd, plainKey, tablePrefix } from './keys.js'
+import { PlainRow } from './plainrow.js'
 import { StorageRefusal } from './refusal.js'
 import { ROW_HEAD_BYTES, sealRow, verifyRow } from './rows.js'
 
@@ -16,11 +18,11 @@ const CHUNK_ROWS = 1_024
 
 /** One for all rows: a decoder's warmth is most of its speed. */
 const decoder = new Decoder()
+const plain = new PlainRow()
 
 export class StateTables {
   readonly #tables: readonly { readonly table: StoredTable; readonly prefix: Uint8Array }[]
   readonly #live: number
-  readonly #encoder = new Encoder()
   digest: Digest
 
   constructor(tables: readonly StoredTable[], live: number) {
@@ -48,7 +50,7 @@ export class StateTables {
           batch.del(writer.view(keyFrom, keyTo))
           continue
         }
-        const payload = this.#encoder.encodeSharedRef(table.encode(row))
+        const payload = packShared(table.encode(row))
         writer.reserve(ROW_HEAD_BYTES + payload.length)
         writer.length += ROW_HEAD_BYTES
         writer.bytes(payload)
@@ -72,7 +74,7 @@ export class StateTables {
         const mark = markOf(verifyRow(key, value, 'A row of the state'))
         if (current === undefined || !startsWith(key, current.prefix)) current = this.#tableOf(key)
         this.digest.add(mark)
-        loadRow(current.table, textOf(key, current.prefix.length), value.subarray(ROW_HEAD_BYTES), mark)
+        loadRow(current.table, textOf(key, current.prefix.length), value, mark)
       }
     }
   }
@@ -85,7 +87,7 @@ export class StateTables {
   /** Loads one row that was checked. */
   loadOne(key: Uint8Array, value: Uint8Array, mark: number): void {
     const { table, prefix } = this.#tableOf(key)
-    loadRow(table, textOf(key, prefix.length), value.subarray(ROW_HEAD_BYTES), mark)
+    loadRow(table, textOf(key, prefix.length), value, mark)
   }
 
   #tableOf(key: Uint8Array): { readonly table: StoredTable; readonly prefix: Uint8Array } {
@@ -96,9 +98,10 @@ export class StateTables {
   }
 }
 
-function loadRow(table: StoredTable, key: string, payload: Uint8Array, mark: number): void {
+function loadRow(table: StoredTable, key: string, value: Uint8Array, mark: number): void {
   try {
-    table.load(key, decoder.decode(payload) as unknown[], mark)
+    const fields = plain.read(value, ROW_HEAD_BYTES) ?? (decoder.decode(value.subarray(ROW_HEAD_BYTES)) as unknown[])
+    table.load(key, fields, mark)
   } catch (error) {
     // Its checksum is right: it is as some other version wrote it.
     throw new StorageRefusal('NEWER_VERSION', `This version does not understand a row: ${(error as Error).message}.`)

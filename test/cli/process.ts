@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dispatch } from '@leasehold/server/cli'
 import type { Test } from 'tap'
+import { BARE_NODE } from '../support/barenode.js'
 
 export const MAIN = fileURLToPath(new URL('../../../server/dist/cli/main.js', import.meta.url))
 
@@ -37,7 +38,8 @@ function environment(extra: Env): NodeJS.ProcessEnv {
 }
 
 export function startLeasehold(args: readonly string[], env: Env = {}, cwd?: string): Started {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const [program, ...before] = BARE_NODE
+  const child = spawn(program, [...before, MAIN, ...args], {
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),
