@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dispatch } from '@leasehold/server/cli'
 import type { Test } from 'tap'
-import { BARE_NODE } from '../support/barenode.js'
+import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 
 export const MAIN = fileURLToPath(new URL('../../../server/dist/cli/main.js', import.meta.url))
 
@@ -38,8 +38,8 @@ function environment(extra: Env): NodeJS.ProcessEnv {
 }
 
 export function startLeasehold(args: readonly string[], env: Env = {}, cwd?: string): Started {
-  const [program, ...before] = BARE_NODE
-  const child = spawn(program, [...before, MAIN, ...args], {
+  const [program, ...before] = WITHOUT_RUNNER
+  const child = spawn(program, [...before, process.execPath, MAIN, ...args], {
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
+import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 import { build, type Image, ignored, parseDockerfile } from './dockerfile.js'
 
 const root = join(import.meta.dirname, '..', '..', '..')
@@ -25,7 +26,8 @@ function start(image: Image, data: string): ChildProcess {
   const [program, ...args] = [...image.entrypoint, ...image.cmd].map((word) => {
     return word === '/data' ? data : word.replace(/^0\.0\.0\.0:\d+$/, '127.0.0.1:0')
   })
-  return spawn(program === 'node' ? process.execPath : program!, args, {
+  const [bare, ...before] = WITHOUT_RUNNER
+  return spawn(bare, [...before, program === 'node' ? process.execPath : program!, ...args], {
     cwd: join(image.root, image.workdir),
     env: { ...process.env, ...image.env },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, statSync } from 'node:fs'
 import { basename, join, relative, sep } from 'node:path'
+import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 
 export interface Instruction {
   readonly line: number
@@ -158,7 +159,8 @@ function copy(line: number, rest: string, stages: readonly Stage[], stage: Stage
 
 function runStep(line: number, command: string, stage: Stage, options: BuildOptions): void {
   if (/(?:^|[\s=])[/~]/.test(command)) throw new Error(`line ${line}: RUN leaves its WORKDIR: ${command}`)
-  const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
+  const [program, ...before] = WITHOUT_RUNNER
+  const { status, stdout, stderr } = spawnSync(program, [...before, 'sh', '-c', command], {
     cwd: join(stage.root, stage.workdir),
     env: { ...process.env, ...stage.env, ...options.env },
     encoding: 'utf8',

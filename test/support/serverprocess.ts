@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { BARE_NODE } from './barenode.js'
+import { WITHOUT_RUNNER } from './withoutrunner.js'
 
 export const MAIN = fileURLToPath(new URL('../../../server/dist/cli/main.js', import.meta.url))
 
@@ -40,7 +40,7 @@ export class ServerProcess {
 
   /** Resolves once it serves; rejects, with what it said, when it ends before. */
   static async start(options: ServerOptions): Promise<ServerProcess> {
-    const program = [...BARE_NODE, ...(options.program ?? [MAIN])]
+    const program = [...WITHOUT_RUNNER, process.execPath, ...(options.program ?? [MAIN])]
     const flags = ['serve', '--listen', '127.0.0.1:0', '--data', options.dataPath, '--log-format', 'json']
     const [command, ...args] = [...(options.under ?? []), ...program, ...flags, ...(options.flags ?? [])]
     const child = spawn(command!, args, { stdio: ['ignore', 'pipe', 'pipe'] })

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 
 export class Terminal {
   readonly #shell: ChildProcess
@@ -9,7 +10,12 @@ export class Terminal {
   #arrived: () => void = () => undefined
 
   constructor(cwd: string, env: NodeJS.ProcessEnv) {
-    this.#shell = spawn('bash', ['--noprofile', '--norc'], { cwd, env, stdio: ['pipe', 'pipe', 'inherit'] })
+    const [program, ...before] = WITHOUT_RUNNER
+    this.#shell = spawn(program, [...before, 'bash', '--noprofile', '--norc'], {
+      cwd,
+      env,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     this.#shell.stdout!.setEncoding('utf8').on('data', (text: string) => {
       this.#output += text
       this.#arrived()

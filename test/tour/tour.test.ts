@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 import { type Block, blocksOf, settled } from './blocks.js'
 import { Terminal } from './terminal.js'
 
@@ -29,7 +30,13 @@ async function freePort(): Promise<number> {
 
 /** `npm start`, until it serves. */
 async function startServer(block: Block, cwd: string, env: NodeJS.ProcessEnv): Promise<ChildProcess> {
-  const server = spawn('bash', ['-c', block.text], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  const [program, ...before] = WITHOUT_RUNNER
+  const server = spawn(program, [...before, 'bash', '-c', block.text], {
+    cwd,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
   let said = ''
   const serving = new Promise<void>((resolve, reject) => {
     const take = (text: string) => {
