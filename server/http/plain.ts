@@ -8,13 +8,22 @@ import type { Socket } from 'node:net'
 
 type UpgradeListener = (request: IncomingMessage, socket: Socket, head: Buffer) => void
 
+/**
+ * For the options of the HTTP server. Node from 24.9 on asks whether to take up an offer, and hands over only those; older
+ * ones know no such option, and leave it to ignoreOtherUpgrades.
+ */
+export const upgradeOptions = { shouldUpgradeCallback: isWebSocket }
+
+function isWebSocket(request: IncomingMessage): boolean {
+  return request.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
 /** After the WebSocket's listener was added: puts itself in front of it. */
 export function ignoreOtherUpgrades(server: Server): void {
   const listeners = server.listeners('upgrade') as UpgradeListener[]
   server.removeAllListeners('upgrade')
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    const webSocket = request.headers.upgrade?.toLowerCase() === 'websocket'
-    if (webSocket) for (const listener of listeners) listener.call(server, request, socket, head)
+    if (isWebSocket(request)) for (const listener of listeners) listener.call(server, request, socket, head)
     else handBack(server, request, socket, head)
   })
 }

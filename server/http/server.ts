@@ -28,6 +28,7 @@ import { readBodies } from './media.js'
 import { metricsRoutes } from './metrics.js'
 import { describeRoutes, openapiRoute } from './openapi.js'
 import { checkHost, checkUrl, RouteTable } from './paths.js'
+import { upgradeOptions } from './plain.js'
 import { problemOf } from './problem.js'
 import { refuseExpectation, refuseRaw } from './raw.js'
 import type { MetricsSource } from './telemetry.js'
@@ -110,6 +111,7 @@ function harden(limits: HttpLimits, { clock, random }: HttpOptions): App {
       connectionsCheckingInterval: limits.checkConnectionsMs,
       // Checked with the URL instead, so that its refusal is a problem document, too.
       requireHostHeader: false,
+      ...upgradeOptions,
     },
     clientErrorHandler: refuseRaw,
     frameworkErrors: (error, request, reply) => {

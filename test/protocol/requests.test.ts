@@ -239,6 +239,11 @@ t.test('every way to be no such array is refused', async (t) => {
     ['91 c1', /byte 0xc1 is never used/],
     ['91 a180', /text is not UTF-8/],
     ['91 a2c180', /text is not UTF-8/],
+    ['91 a3eda080', /text is not UTF-8/], // the first surrogate
+    ['91 a3edbfbf', /text is not UTF-8/], // the last one
+    ['91 a3e08080', /text is not UTF-8/],
+    ['91 a4f0808080', /text is not UTF-8/],
+    ['91 a4f4908080', /text is not UTF-8/],
     ['91 a161ff', /bytes follow/],
   ]
   for (const [body, sentence] of bad) {
