@@ -38,7 +38,7 @@ function slashed(path: string): string {
 }
 
 function main(): void {
-  if (!existsSync(REPORT)) throw new Error(`${REPORT} is missing: run npm test first`)
+  if (!existsSync(REPORT)) throw new Error(`${REPORT} is missing: run npm run coverage`)
   const read = JSON.parse(readFileSync(REPORT, 'utf8')) as Record<string, Covered>
   const summary = Object.fromEntries(Object.entries(read).map(([path, row]) => [slashed(path), row]))
   const files = ROOMS.flatMap(sourcesOf)
