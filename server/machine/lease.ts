@@ -1,6 +1,7 @@
 /** One name's row: a grant, an offer of one, or the delay after an unclean end. A name without a row is free. */
 import type { Row } from './changes.js'
 import type { Due } from './due.js'
+import type { RenewalRow } from './renewals.js'
 import type { Codec } from './table.js'
 
 /** Numbers are stored; never reuse one. */
@@ -27,6 +28,8 @@ export interface Lease extends Row, Due {
   lockDelayMs: number
   /** Renewals of this grant so far; the claim of an offer is none. */
   renewals: number
+  /** Where a renewed grant's end and renewals are stored; null while they stand in its own row. */
+  renewed: RenewalRow | null
 }
 
 export const leaseCodec: Codec<Lease> = {
@@ -67,6 +70,7 @@ export function blankLease(name: string): Lease {
     ttlMs: 0,
     change: -1,
     renewals: 0,
+    renewed: null,
     holder: '',
     name,
     saved: 0,

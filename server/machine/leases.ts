@@ -5,7 +5,9 @@
 import { DueQueue } from './due.js'
 import { Interner } from './intern.js'
 import { blankLease, LEASE_STATE, type Lease, leaseCodec } from './lease.js'
+import type { MachineLimits } from './limits.js'
 import { OrderedNames } from './names.js'
+import { Renewals } from './renewals.js'
 import { Table } from './table.js'
 import { LiveTokens } from './tokens.js'
 
@@ -20,6 +22,7 @@ export interface Grant {
 
 export class Leases {
   readonly table = new Table(leaseCodec)
+  readonly renewals: Renewals
   readonly #due = new DueQueue<Lease>((lease) => lease.token)
   readonly #names = new OrderedNames()
   readonly #tokens = new LiveTokens()
@@ -27,6 +30,10 @@ export class Leases {
   readonly #holders = new Interner()
   readonly #metas = new Interner()
   #delayed = 0
+
+  constructor(limits: MachineLimits) {
+    this.renewals = new Renewals(limits)
+  }
 
   /** Held and offered ones. */
   get liveCount(): number {
@@ -66,22 +73,32 @@ export class Leases {
     lease.state = state
     lease.token = token
     lease.renewals = 0
+    this.renewals.forget(lease)
     this.#fill(lease, grant)
     this.#tokens.ended()
     this.#tokens.add(lease)
     this.#moveEnd(lease, endMs)
   }
 
-  /** The end only grows here: claims and renewals. */
-  extend(lease: Lease, endMs: number): void {
+  /** The offer is a grant from now on. The end only grows here. */
+  claim(lease: Lease, endMs: number): void {
+    lease.state = LEASE_STATE.held
     lease.endMs = endMs
     this.table.touch(lease)
+  }
+
+  /** The grant goes on. The end only grows here. */
+  renew(lease: Lease, endMs: number): void {
+    lease.endMs = endMs
+    lease.renewals++
+    this.renewals.note(lease)
   }
 
   /** The row's grant has ended uncleanly. */
   delay(lease: Lease, endMs: number): void {
     lease.state = LEASE_STATE.delayed
     this.#delayed++
+    this.renewals.forget(lease)
     this.#moveEnd(lease, endMs)
   }
 
@@ -89,6 +106,7 @@ export class Leases {
   remove(lease: Lease): void {
     if (lease.state === LEASE_STATE.delayed) this.#delayed--
     lease.state = LEASE_STATE.gone
+    this.renewals.forget(lease)
     this.table.remove(lease.name, lease)
     this.#names.delete(lease.name)
     this.#due.remove(lease)
@@ -108,15 +126,15 @@ export class Leases {
   /** Builds what is derived, once, after all rows are loaded. */
   loaded(horizonMs: number): void {
     this.#due.peek(horizonMs) // so that each row is placed once, where it belongs
-    const rows = [...this.table.values()]
-    for (const lease of rows) {
+    const byToken = [...this.table.values()].sort((a, b) => a.token - b.token)
+    for (const lease of byToken) this.#tokens.add(lease)
+    this.renewals.loaded((token) => this.#tokens.find(token))
+    for (const lease of this.table.values()) {
       this.#fill(lease, lease)
       if (lease.state === LEASE_STATE.delayed) this.#delayed++
       this.#due.add(lease)
       this.#names.add(lease.name)
     }
-    rows.sort((a, b) => a.token - b.token)
-    for (const lease of rows) this.#tokens.add(lease)
   }
 
   #fill(lease: Lease, grant: Grant): void {

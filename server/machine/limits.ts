@@ -12,6 +12,8 @@ export interface MachineLimits {
   readonly endingsMax: number
   /** Endings stored in one row. Divides endingsMax. */
   readonly endingsPerRow: number
+  /** Renewals stored in one row. */
+  readonly renewalsPerRow: number
   readonly retentionMs: number
   readonly recordsPerPrincipalMax: number
   readonly sweepPerEntryMax: number
@@ -27,6 +29,7 @@ export const MACHINE_LIMITS: MachineLimits = {
   endingKeptMs: LIMITS.endingKeptMs,
   endingsMax: LIMITS.endingsMax,
   endingsPerRow: 256,
+  renewalsPerRow: 256,
   retentionMs: LIMITS.retentionMs,
   recordsPerPrincipalMax: LIMITS.recordsPerPrincipalMax,
   sweepPerEntryMax: LIMITS.sweepPerEntryMax,
@@ -40,6 +43,7 @@ export function assertMachineLimits(l: MachineLimits): void {
   const relations: [boolean, string][] = [
     [l.endingsMax % l.endingsPerRow === 0, 'the rows of endings are filled evenly'],
     [l.endingsMax >= 2 * l.endingsPerRow, 'a full row of endings is kept beside the one that fills'],
+    [l.renewalsPerRow >= 1, 'a renewal finds room in a row'],
     [l.sweepPerEntryMax >= 1, 'every sweep gets on'],
     [l.holdMs < l.holdEveryMs, 'the horizon moves between holds'],
   ]

@@ -50,6 +50,7 @@ export class Machine {
     this.tables = [
       state.meta,
       state.leases.table,
+      state.leases.renewals.table,
       state.waiters.table,
       state.endings.table,
       state.scopes,

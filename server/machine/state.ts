@@ -17,7 +17,7 @@ import { Time } from './time.js'
 export class State {
   readonly limits: MachineLimits
   readonly meta = new MetaTable()
-  readonly leases = new Leases()
+  readonly leases: Leases
   readonly waiters = new Waiters()
   readonly audit = new Audit(this.meta)
   readonly time: Time
@@ -31,6 +31,7 @@ export class State {
 
   constructor(limits: MachineLimits) {
     this.limits = limits
+    this.leases = new Leases(limits)
     this.time = new Time(this.meta, limits)
     this.endings = new Endings(limits)
     this.scopes = new Scopes(limits, this.meta)

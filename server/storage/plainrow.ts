@@ -32,7 +32,10 @@ export class PlainRow {
   #count(): number {
     if (this.#at >= this.#end) return -1
     const head = this.#bytes[this.#at++]!
-    return (head & 0xf0) === 0x90 ? head & 0x0f : -1
+    if ((head & 0xf0) === 0x90) return head & 0x0f
+    if (head !== 0xdc) return -1
+    const count = this.#natural(2)
+    return typeof count === 'number' ? count : -1
   }
 
   #value(): unknown {

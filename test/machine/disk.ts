@@ -9,6 +9,25 @@ interface Stored {
   readonly saved: number
 }
 
+/** Where a lease's end and its count of renewals stand among the fields of its row. */
+const RENEWED_FIELDS = [6, 8]
+
+/**
+ * Whether the stored row says what the row says. Of a renewed lease's end and renewals a row of renewals is believed, and
+ * such a row may say more: of leases that stand elsewhere by now.
+ */
+function says(table: string, stored: readonly unknown[], fields: readonly unknown[], row: object): boolean {
+  if (table === 'renewals') {
+    const triples = (all: readonly unknown[]) =>
+      all.flatMap((_, i) => (i % 3 === 0 ? [all.slice(i, i + 3).join()] : []))
+    const there = new Set(triples(stored))
+    return triples(fields).every((triple) => there.has(triple))
+  }
+  const passed = 'renewed' in row && row.renewed !== null ? RENEWED_FIELDS : []
+  const known = (all: readonly unknown[]) => JSON.stringify(all.map((field, at) => (passed.includes(at) ? 0 : field)))
+  return known(stored) === known(fields)
+}
+
 export class Disk {
   readonly #rows = new Map<string, Stored>()
   #writes = 0
@@ -39,7 +58,7 @@ export class Disk {
       for (const [key, row] of table.rows()) {
         const stored = this.#rows.get(`${table.name}/${key}`)
         must(stored !== undefined && stored.saved === row.saved, `the disk has ${table.name}/${key}`)
-        must(JSON.stringify(stored!.fields) === JSON.stringify(table.encode(row)), `as it is: ${table.name}/${key}`)
+        must(says(table.name, stored!.fields, table.encode(row), row), `as it is: ${table.name}/${key}`)
       }
     }
   }

@@ -171,6 +171,7 @@ export const limits: fc.Arbitrary<MachineLimits> = fc.record({
   endingKeptMs: fc.constantFrom(400, 100_000),
   endingsMax: fc.constantFrom(4, 12),
   endingsPerRow: fc.constantFrom(1, 2),
+  renewalsPerRow: fc.constantFrom(1, 3),
   retentionMs: fc.constantFrom(300, 3_000),
   recordsPerPrincipalMax: fc.constantFrom(2, 6, 100),
   sweepPerEntryMax: fc.constantFrom(1, 2, 100),

@@ -51,6 +51,7 @@ t.test('a stored row of an unknown shape is refused, never guessed', async (t) =
   const good: Record<string, [string, unknown[]]> = {
     meta: ['meta', [1, 1, 1, 1, 0, 0, 1, 1, 1, 1, -1]],
     leases: ['a', [1, 1, 'h', 'p', null, 1_000, 1_000, 0, 0]],
+    renewals: ['0', [1, 1_500, 1, 2, 1_600, 1]],
     waiters: ['1', ['a', 'h', 'p', null, 1_000, 0, 0, 5, 'n1', -1, 5]],
     endings: ['0', [1, 'a', 0, null, 5]],
     marks: ['p s:1', ['p', 's:1', 5, 5, 1]],
@@ -127,6 +128,7 @@ t.test('all that a machine remembers is on disk after a checkpoint, and comes ba
     [
       ['meta', 1],
       ['leases', 2],
+      ['renewals', 0],
       ['waiters', 1],
       ['endings', 1],
       ['marks', 1],

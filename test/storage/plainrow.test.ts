@@ -28,7 +28,7 @@ t.test('what it reads is what the general decoder reads; it gives up on nothing 
     fc.constant(null),
   )
   fc.assert(
-    fc.property(fc.array(plain, { maxLength: 15 }), (fields) => t.strictSame(read(encode(fields)), fields) && true),
+    fc.property(fc.array(plain, { maxLength: 40 }), (fields) => t.strictSame(read(encode(fields)), fields) && true),
   )
   fc.assert(
     fc.property(fc.array(fc.oneof(scalar, fc.array(scalar, { maxLength: 3 })), { maxLength: 20 }), (fields) => {
@@ -45,6 +45,10 @@ t.test('it gives up on whatever is cut, or longer than its array', async (t) => 
     t.equal(read(bytes.subarray(0, length)), null, `${length} bytes`)
   t.equal(read(Buffer.concat([bytes, Buffer.from([0xc0])])), null)
   t.equal(read(encode('no array')), null)
+  const long = encode(Array.from({ length: 768 }, (_, i) => i * 1_000))
+  t.same(read(long), decode(long))
+  for (let length = 0; length < long.length; length++)
+    if (read(long.subarray(0, length)) !== null) t.fail(`${length} bytes`)
 })
 
 t.test('random bytes are read as the decoder reads them, or not at all', async (t) => {

@@ -12,11 +12,11 @@ export function renew(state: State, command: Renew): Reply {
   const lease = touch(state, command.name)
   if (!isGrant(lease, command.token)) return lost(command.token, whyLost(state, lease, command.name, command.token))
   const { nowMs } = state.time
+  const endMs = nowMs + lease.ttlMs
   if (lease.state === LEASE_STATE.offered) {
-    lease.state = LEASE_STATE.held
     state.audit.emit('granted', lease, null, 'claim', command.principal, false)
-  } else lease.renewals++
-  state.leases.extend(lease, nowMs + lease.ttlMs)
+    state.leases.claim(lease, endMs)
+  } else state.leases.renew(lease, endMs)
   return granted(lease, nowMs, false)
 }
 
