@@ -56,8 +56,13 @@ t.test('rows that are mostly waste are cleaned up, whoever is renewed', async (t
   d.at(10_000, ...all.map(renewed))
   let most = 0
   // a tenth of them never again, the others at random: left alone, that would spread over some eighty rows
-  for (let round = 1, random = 1; round <= 500; round++) {
-    const some = Array.from({ length: 10 }, () => (random = (random * 48_271) % 2_147_483_647) % 360)
+  let seed = 1
+  const random = () => {
+    seed = (seed * 48_271) % 2_147_483_647
+    return seed
+  }
+  for (let round = 1; round <= 500; round++) {
+    const some = Array.from({ length: 10 }, () => random() % 360)
     d.at(10_000 + round, ...some.map(renewed))
     if (round % 7 === 0) disk.checkpoint(d.machine)
     most = Math.max(most, renewals(d.machine).size)
