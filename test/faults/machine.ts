@@ -139,7 +139,7 @@ export const machineFaults: readonly Fault[] = [
     file: 'server/machine/leases.ts',
     find: '    lease.endMs = endMs\n    this.table.touch(lease)\n  }\n\n  /** The grant',
     replace: '    lease.endMs = endMs\n  }\n\n  /** The grant',
-    tests: [test('property')],
+    tests: [test('renewals')],
   },
   {
     name: 'machine: a renewal of a row that was written is not written again',

@@ -2,7 +2,7 @@ import { OK } from '@leasehold/protocol'
 import type { Machine } from '@leasehold/server/machine'
 import t from 'tap'
 import { Disk } from './disk.js'
-import { acquire, Driver, release, reloaded, renew, revoke } from './driver.js'
+import { acquire, codeOf, Driver, release, reloaded, renew, request, revoke } from './driver.js'
 
 const LEASES = 12
 const LIMITS = { renewalsPerRow: 4 }
@@ -93,4 +93,15 @@ t.test('what a row of renewals says of an ended grant gives nobody its end back'
     'the delay ended when it should, not with the renewed grant',
   )
   t.equal(d.machine.lease('n1'), null, 'and so did the new grant')
+})
+
+t.test('a claim is written with its lease, and comes back as a grant', async (t) => {
+  const { d, disk } = setUp()
+  d.at(10_100, acquire('n0', 'h2', { waitMs: 60_000, ttlMs: 30_000, request: request(1, 10_000) }))
+  d.at(10_200, release('n0', 1))
+  disk.checkpoint(d.machine)
+  t.equal(d.ask(10_300, renew('n0', 13)).code, OK)
+  disk.checkpoint(d.machine)
+  d.machine = disk.load(LIMITS)
+  t.equal(d.ask(20_000, acquire('n0', 'h3')).code, codeOf('LEASE_HELD'), 'long after the offer would have lapsed')
 })
