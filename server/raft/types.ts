@@ -152,6 +152,10 @@ export interface Write<E extends LogEntry> {
 
 /** Entries that are no longer in memory and that a follower lacks: read them, and hand them to `fetched`. */
 export interface Fetch {
+  /**
+   * A follower; or this peer itself: entries that were on disk at the start are not in memory, and once they are committed they
+   * are fetched for takeCommitted in this way.
+   */
   readonly to: PeerId
   readonly from: LogIndex
   /** Inclusive. */
