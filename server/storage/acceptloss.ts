@@ -66,6 +66,7 @@ interface Plan {
   readonly rows: number
   readonly entries: readonly SalvagedEntry[]
   readonly base: number
+  readonly baseTerm: number
   readonly baseMs: number
   readonly auditLast: number
   readonly position: { readonly index: number; readonly term: number; readonly token: number }
@@ -109,7 +110,14 @@ async function rescue(salvage: Salvage, fresh: Disk, options: LossOptions): Prom
     commands: [{ op: INTERNAL_OP.raiseTokens, floor: fencingToken(tokenFloor) } satisfies Command],
   }
   const { clusterId, memberId } = salvage.identity
-  const identity = { clusterId, memberId, directoryId: options.directoryId, format: FORMAT, formed: false, tokenFloor }
+  const identity = {
+    clusterId,
+    memberId,
+    directoryId: options.directoryId,
+    format: FORMAT.version,
+    formed: false,
+    tokenFloor,
+  }
   await writeDirectory(fresh, identity, marker, async (volume) => {
     await copyState(salvage, volume, options.machine().tables, plan, marker)
     await copyAudit(salvage, volume, audit, marker)
@@ -149,7 +157,7 @@ async function replayed(
   machine.loaded()
   const { marker, losses } = salvage
   const base = Math.max(machine.position.index, marker?.checkpoint.index ?? 0)
-  const [baseMs, auditLast] = [machine.timeMs, machine.audit.last]
+  const [baseMs, auditLast, baseTerm] = [machine.timeMs, machine.audit.last, machine.position.term]
   const entries = await salvage.entriesAfter(base)
   const applied: SalvagedEntry[] = []
   for (const found of entries) {
@@ -166,7 +174,17 @@ async function replayed(
   }
   if (marker === null) losses.add(`Whatever the log held after entry ${last} is lost.`)
   const { timeMs, position } = machine
-  return { tables: tables.map(({ name }) => name), rows, entries: applied, base, baseMs, auditLast, position, timeMs }
+  return {
+    tables: tables.map(({ name }) => name),
+    rows,
+    entries: applied,
+    base,
+    baseTerm,
+    baseMs,
+    auditLast,
+    position,
+    timeMs,
+  }
 }
 
 async function copyState(
@@ -185,13 +203,21 @@ async function copyState(
   }
   await filling.end()
   const { rows, digestLow, digestHigh } = digest
-  Object.assign(marker.checkpoint, { index: plan.base, timeMs: plan.baseMs, rows, digestLow, digestHigh })
+  Object.assign(marker.checkpoint, {
+    index: plan.base,
+    term: plan.baseTerm,
+    timeMs: plan.baseMs,
+    rows,
+    digestLow,
+    digestHigh,
+  })
 }
 
 async function writeLog(volume: Volume, plan: Plan, raise: Entry, marker: Marker): Promise<void> {
   const filling = new Filling(volume)
   const { log } = marker
   log.first = plan.base + 1
+  log.baseTerm = plan.baseTerm
   log.last = plan.base
   log.lastHash = NO_HASH
   for (const { entry, value, hash } of plan.entries) {

@@ -1,4 +1,6 @@
 /** Names of what stands in a data directory. A disk adds its own lock and volume; nothing else belongs there. */
+import type { Version } from './version.js'
+
 export const IDENTITY_FILE = 'identity'
 export const SIDE_FILE = 'side'
 /** The folder of the volume, on every kind of disk. */
@@ -9,5 +11,5 @@ export const OWNER_FILE = 'owner'
 /** There while a recovery puts fresh files in the place of damaged ones. */
 export const SWITCHING_FILE = 'switching'
 
-/** Format of everything in the directory. A directory of a newer one is refused. */
-export const FORMAT = 1
+/** Format of the identity and the marker. Format 1 knew no terms in front of the log and no configuration. */
+export const FORMAT: Version = { version: 2, readableFrom: 2, readsFrom: 2 }

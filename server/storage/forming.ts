@@ -1,21 +1,28 @@
 /**
  * Forming a new data directory. The identity file says "forming" first and "formed" last, so that a crash in between leaves a
- * directory that may be formed again, and no other directory is ever written over.
+ * directory that may be formed again, and no other directory is ever written over. A directory that waits for the other
+ * members of a new cluster says "forming", too: its own id stands in it already, since the first configuration names it.
  */
+import type { Entry } from '../machine/index.js'
 import type { Disk, Volume } from '../ports/index.js'
 import { Writer } from './bytes.js'
+import { writeEntry } from './entries.js'
 import { FORMAT, IDENTITY_FILE, OWNER_FILE, VOLUME_NAME } from './files.js'
 import { decodeIdentity, encodeIdentity, type IdentityRecord } from './identity.js'
-import { FIRST_LIVE, KIND, LIVE_KEY, plainKey } from './keys.js'
+import { FIRST_LIVE, KIND, LIVE_KEY, plainKey, seqKey } from './keys.js'
 import { emptyMarker, type Marker, writeMarker } from './marker.js'
 import { asRefusal, StorageRefusal } from './refusal.js'
-import { wrapRow } from './rows.js'
+import { ROW_HEAD_BYTES, sealRow, wrapRow } from './rows.js'
 import { SideFile } from './sidefile.js'
 
-export interface NewIdentity {
-  readonly clusterId: string
+/** A directory that is not formed yet, as it is known to the other members of a new cluster. */
+export interface Forming {
   readonly memberId: string
   readonly directoryId: string
+}
+
+export interface NewIdentity extends Forming {
+  readonly clusterId: string
 }
 
 /** Whether a directory is to be formed or opened. Throws StorageRefusal where it is neither. */
@@ -27,16 +34,69 @@ export async function directoryState(disk: Disk): Promise<'empty' | 'formed'> {
   return bytes !== null && !decodeIdentity(bytes).formed ? 'empty' : 'formed'
 }
 
-/** Forms an empty directory, or one whose forming was cut short. Throws StorageRefusal. The disk stays open. */
-export async function formDirectory(disk: Disk, identity: NewIdentity): Promise<void> {
+/** Who an unformed directory has said that it is; null where it has said nothing yet. Throws StorageRefusal where it is formed. */
+export async function readForming(disk: Disk): Promise<Forming | null> {
+  return refusing(async () => {
+    await expectEmpty(disk)
+    const bytes = await disk.readFile(IDENTITY_FILE)
+    if (bytes === null) return null
+    const { memberId, directoryId } = decodeIdentity(bytes)
+    return { memberId, directoryId }
+  })
+}
+
+/** Says who an empty directory will be, durably: what it then tells others of itself stays true after a restart. Throws StorageRefusal. */
+export async function writeForming(disk: Disk, forming: Forming): Promise<void> {
+  return refusing(async () => {
+    await expectEmpty(disk)
+    const identity = { ...forming, clusterId: '', format: FORMAT.version, formed: false, tokenFloor: 0 }
+    await disk.replaceFile(IDENTITY_FILE, encodeIdentity(identity))
+  })
+}
+
+/**
+ * Forms an empty directory, or one whose forming was cut short. With `bootstrap` (entry 1, of term 1) its log and its term begin with
+ * it: the first configuration, the same bytes in every member. Throws StorageRefusal. The disk stays open.
+ */
+export async function formDirectory(disk: Disk, identity: NewIdentity, bootstrap: Entry | null = null): Promise<void> {
+  return refusing(async () => {
+    await expectEmpty(disk)
+    const record = { ...identity, format: FORMAT.version, formed: false, tokenFloor: 0 }
+    const marker = emptyMarker()
+    await writeDirectory(disk, record, marker, async (volume) => {
+      if (bootstrap !== null) await writeFirst(volume, bootstrap, marker)
+    })
+  })
+}
+
+async function expectEmpty(disk: Disk): Promise<void> {
+  if ((await directoryState(disk)) === 'empty') return
+  throw new StorageRefusal('EXISTS', 'The data directory is not empty.')
+}
+
+async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {
-    if ((await directoryState(disk)) !== 'empty') {
-      throw new StorageRefusal('EXISTS', 'The data directory is not empty.')
-    }
-    await writeDirectory(disk, { ...identity, format: FORMAT, formed: false, tokenFloor: 0 }, emptyMarker())
+    return await work()
   } catch (error) {
     throw asRefusal(error)
   }
+}
+
+/** The row comes to count with the marker that names it. */
+async function writeFirst(volume: Volume, entry: Entry, marker: Marker): Promise<void> {
+  if (entry.index !== 1 || entry.term !== 1) throw new RangeError('a log begins with entry 1 of term 1')
+  const writer = new Writer(1_024)
+  writer.length = ROW_HEAD_BYTES
+  const { index, term, timeMs } = entry
+  const hash = writeEntry(writer, entry, marker.log.lastHash)
+  const key = seqKey(FIRST_LIVE, KIND.entry, index)
+  const value = writer.view(0)
+  sealRow(key, value)
+  const batch = volume.batch()
+  batch.put(key, value)
+  await batch.commit()
+  marker.term = term
+  Object.assign(marker.log, { last: index, lastTerm: term, lastTimeMs: timeMs, lastHash: hash })
 }
 
 /** Writes the first rows and files of a directory; `fill` may write more before it counts as formed. */

@@ -6,9 +6,9 @@
 import { getU32, putU32, Reader, Writer } from './bytes.js'
 import { crc32c } from './crc32c.js'
 import { FORMAT } from './files.js'
-import { refuseNewer } from './marker.js'
 import { Damage, StorageRefusal } from './refusal.js'
 import type { Identity } from './store.js'
+import { endRecord, readVersion, writeVersion } from './version.js'
 
 const MAGIC = 'leasehold'
 
@@ -22,7 +22,7 @@ export function encodeIdentity(identity: IdentityRecord): Uint8Array {
   const writer = new Writer(256)
   writer.u32(0)
   writer.text(MAGIC)
-  writer.u16(FORMAT)
+  writeVersion(writer, FORMAT)
   writer.u8(identity.formed ? 1 : 0)
   writer.text(identity.clusterId)
   writer.text(identity.memberId)
@@ -40,8 +40,7 @@ export function decodeIdentity(bytes: Uint8Array): IdentityRecord {
   }
   const reader = new Reader(bytes.subarray(4))
   if (reader.text() !== MAGIC) throw new Damage('The identity of the data directory is of another kind.')
-  const format = reader.u16()
-  refuseNewer(format)
+  const format = readVersion(reader, FORMAT, 'The data directory')
   const identity = {
     format,
     formed: reader.u8() === 1,
@@ -50,7 +49,7 @@ export function decodeIdentity(bytes: Uint8Array): IdentityRecord {
     directoryId: reader.text(),
     tokenFloor: reader.u64(),
   }
-  reader.end()
+  endRecord(reader, format, FORMAT)
   return identity
 }
 

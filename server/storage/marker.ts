@@ -5,7 +5,7 @@
 import { Reader, type Writer } from './bytes.js'
 import { HASH_BYTES, NO_HASH } from './chain.js'
 import { FORMAT } from './files.js'
-import { StorageRefusal } from './refusal.js'
+import { endRecord, readVersion, writeVersion } from './version.js'
 
 export interface Marker {
   /** Numbers the batches: 1, 2, 3 ... */
@@ -14,6 +14,8 @@ export interface Marker {
   votedFor: string | null
   log: {
     first: number
+    /** Of the entry in front of the first one; 0 where there never was one. */
+    baseTerm: number
     /** first - 1 where the log is empty. */
     last: number
     lastTerm: number
@@ -23,6 +25,7 @@ export interface Marker {
   /** The state rows hold the state as of this entry. */
   checkpoint: {
     index: number
+    term: number
     timeMs: number
     rows: number
     digestLow: number
@@ -45,25 +48,27 @@ export function emptyMarker(): Marker {
     flush: 0,
     term: 0,
     votedFor: null,
-    log: { first: 1, last: 0, lastTerm: 0, lastTimeMs: 0, lastHash: NO_HASH },
-    checkpoint: { index: 0, timeMs: 0, rows: 0, digestLow: 0, digestHigh: 0, auditSeq: 0, auditHash: NO_HASH },
+    log: { first: 1, baseTerm: 0, last: 0, lastTerm: 0, lastTimeMs: 0, lastHash: NO_HASH },
+    checkpoint: { index: 0, term: 0, timeMs: 0, rows: 0, digestLow: 0, digestHigh: 0, auditSeq: 0, auditHash: NO_HASH },
     audit: { first: 1, last: 0, lastHash: NO_HASH, openFirst: 1 },
   }
 }
 
 export function writeMarker(writer: Writer, marker: Marker): void {
   const { log, checkpoint, audit } = marker
-  writer.u16(FORMAT)
+  writeVersion(writer, FORMAT)
   writer.u64(marker.flush)
   writer.u64(marker.term)
   writer.u8(marker.votedFor === null ? 0 : 1)
   writer.text(marker.votedFor ?? '')
   writer.u64(log.first)
+  writer.u64(log.baseTerm)
   writer.u64(log.last)
   writer.u64(log.lastTerm)
   writer.u64(log.lastTimeMs)
   writer.bytes(log.lastHash)
   writer.u64(checkpoint.index)
+  writer.u64(checkpoint.term)
   writer.u64(checkpoint.timeMs)
   writer.u64(checkpoint.rows)
   writer.u32(checkpoint.digestLow)
@@ -76,10 +81,10 @@ export function writeMarker(writer: Writer, marker: Marker): void {
   writer.u64(audit.openFirst)
 }
 
-/** The marker of a row that passed its checksum. Throws Damage, or StorageRefusal NEWER_VERSION. */
+/** The marker of a row that passed its checksum. Throws Damage, or StorageRefusal (NEWER_VERSION, OLDER_VERSION). */
 export function readMarker(payload: Uint8Array): Marker {
   const reader = new Reader(payload)
-  refuseNewer(reader.u16())
+  const version = readVersion(reader, FORMAT, 'The data directory')
   const flush = reader.u64()
   const term = reader.u64()
   const voted = reader.u8() === 1
@@ -90,6 +95,7 @@ export function readMarker(payload: Uint8Array): Marker {
     votedFor: voted ? vote : null,
     log: {
       first: reader.u64(),
+      baseTerm: reader.u64(),
       last: reader.u64(),
       lastTerm: reader.u64(),
       lastTimeMs: reader.u64(),
@@ -97,6 +103,7 @@ export function readMarker(payload: Uint8Array): Marker {
     },
     checkpoint: {
       index: reader.u64(),
+      term: reader.u64(),
       timeMs: reader.u64(),
       rows: reader.u64(),
       digestLow: reader.u32(),
@@ -111,15 +118,6 @@ export function readMarker(payload: Uint8Array): Marker {
       openFirst: reader.u64(),
     },
   }
-  reader.end()
+  endRecord(reader, version, FORMAT)
   return marker
-}
-
-export function refuseNewer(format: number): void {
-  if (format > FORMAT) {
-    throw new StorageRefusal(
-      'NEWER_VERSION',
-      `The data directory has format ${format}; this version of Leasehold knows formats up to ${FORMAT}.`,
-    )
-  }
 }

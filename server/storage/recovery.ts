@@ -5,10 +5,12 @@
 import { clusterMs, logIndex, term } from '@leasehold/protocol'
 import type { Disk, Volume } from '../ports/index.js'
 import { AuditTail } from './audit.js'
+import type { EntryRecord } from './entries.js'
 import { IDENTITY_FILE, OWNER_FILE, SIDE_FILE, SWITCHING_FILE, VOLUME_NAME } from './files.js'
 import { findAudit } from './findaudit.js'
 import { decodeIdentity, type IdentityRecord, sameIdentity } from './identity.js'
 import { KIND, LIVE_KEY, plainKey } from './keys.js'
+import type { FoundLog } from './logtail.js'
 import { type Marker, readMarker } from './marker.js'
 import { type LogRange, readRecords } from './readlog.js'
 import { asRefusal, Damage, StorageRefusal } from './refusal.js'
@@ -16,6 +18,7 @@ import { readRow } from './rows.js'
 import { SideFile, type SideRecord } from './sidefile.js'
 import type { Store, StoreOptions } from './store.js'
 import { StateTables } from './tables.js'
+import { Terms } from './terms.js'
 import { VolumeStore } from './volumestore.js'
 
 /** Opens and verifies; loads the state into the tables. Throws StorageRefusal; the disk is closed then. */
@@ -31,7 +34,7 @@ export async function openStore(disk: Disk, options: StoreOptions): Promise<Stor
     const opened = await SideFile.open(disk)
     side = opened.side
     compareSide(opened.record, marker)
-    const { links, dropped } = await verifyLog(volume, live, marker)
+    const { log, dropped } = await verifyLog(volume, live, marker)
     const audit = new AuditTail(live, marker)
     const notices = await findAudit(volume, live, marker, audit)
     if (dropped) notices.unshift(`Log entries up to ${dropped.to}, below the checkpoint, are damaged, and dropped.`)
@@ -43,6 +46,7 @@ export async function openStore(disk: Disk, options: StoreOptions): Promise<Stor
       firstIndex: logIndex(marker.log.first),
       lastIndex: logIndex(marker.log.last),
       lastTimeMs: clusterMs(marker.log.lastTimeMs),
+      terms: log.terms.all.map((start) => ({ term: term(start.term), from: logIndex(start.from) })),
       notices,
     }
     return new VolumeStore({
@@ -51,7 +55,7 @@ export async function openStore(disk: Disk, options: StoreOptions): Promise<Stor
       side,
       live,
       marker,
-      links,
+      log,
       dropped,
       audit,
       state,
@@ -133,22 +137,35 @@ function compareSide(side: SideRecord, marker: Marker): void {
 }
 
 /**
- * Verifies every entry, and returns the hashes of those that may still be replaced. Entries at or below the checkpoint are
- * kept for slow followers alone: where one of them is damaged, all of them are dropped.
+ * Verifies every entry, and returns the hashes of those that may still be replaced, and the terms. Entries at or below the
+ * checkpoint are kept for slow followers alone: where one of them is damaged, all of them are dropped.
  */
-async function verifyLog(volume: Volume, live: number, marker: Marker) {
+async function verifyLog(
+  volume: Volume,
+  live: number,
+  marker: Marker,
+): Promise<{ log: FoundLog; dropped: LogRange | null }> {
   const { log, checkpoint } = marker
   if (checkpoint.index > log.last || checkpoint.index < log.first - 1)
     throw new Damage('The marker contradicts itself.')
   const kept = { from: log.first, to: checkpoint.index }
-  const below = await verifyRange(volume, live, kept, null).catch((error: unknown) => {
+  let terms = new Terms(log.first - 1, log.baseTerm)
+  const below = await verifyRange(volume, live, kept, (record) => follow(terms, record)).catch((error: unknown) => {
     if (asRefusal(error).code !== 'DAMAGED') throw error
     return null
   })
-  if (below === null) log.first = checkpoint.index + 1
+  if (below === null) {
+    log.first = checkpoint.index + 1
+    log.baseTerm = checkpoint.term
+    terms = new Terms(checkpoint.index, checkpoint.term)
+  }
+  if (terms.at(checkpoint.index) !== checkpoint.term) throw new Damage('The log contradicts the marker.')
   const links: { index: number; hash: Uint8Array }[] = []
   const range = { from: checkpoint.index + 1, to: log.last }
-  const above = await verifyRange(volume, live, range, (index, hash) => links.push({ index, hash }))
+  const above = await verifyRange(volume, live, range, (record) => {
+    follow(terms, record)
+    links.push({ index: record.index, hash: record.hash })
+  })
   const base = below?.hash ?? above.previous ?? log.lastHash
   if (above.previous !== null && Buffer.compare(above.previous, base) !== 0) {
     throw new Damage(`The log's chain breaks at entry ${range.from}.`)
@@ -157,22 +174,23 @@ async function verifyLog(volume: Volume, live: number, marker: Marker) {
   if (Buffer.compare(links.at(-1)!.hash, log.lastHash) !== 0) {
     throw new Damage(`Log entry ${log.last} is not the one that the marker names.`)
   }
-  return { links, dropped: below === null ? kept : null }
+  return { log: { links, terms }, dropped: below === null ? kept : null }
+}
+
+function follow(terms: Terms, { index, term }: EntryRecord): void {
+  if (term < terms.at(index - 1))
+    throw new Damage(`Log entry ${index} is of an older term than the one in front of it.`)
+  terms.add(index, term)
 }
 
 /** Verifies a range; returns the hash in front of it and its last one, null for an empty range. */
-async function verifyRange(
-  volume: Volume,
-  live: number,
-  range: LogRange,
-  each: ((index: number, hash: Uint8Array) => void) | null,
-) {
+async function verifyRange(volume: Volume, live: number, range: LogRange, each: (record: EntryRecord) => void) {
   const ends: { previous: Uint8Array | null; hash: Uint8Array | null } = { previous: null, hash: null }
   for await (const records of readRecords(volume, live, range)) {
-    for (const { index, hash, previous } of records) {
-      ends.previous ??= Uint8Array.from(previous)
-      ends.hash = hash
-      each?.(index, hash)
+    for (const record of records) {
+      ends.previous ??= Uint8Array.from(record.previous)
+      ends.hash = record.hash
+      each(record)
     }
   }
   return ends

@@ -9,6 +9,7 @@ const ADVICE = {
   NOT_FORMED: 'Start a server on it to form it, or choose another directory (--data).',
   EXISTS: 'Choose an empty directory (--data).',
   NOT_OURS: 'Choose the directory that this member wrote, or an empty one (--data).',
+  OLDER_VERSION: 'Start the version of Leasehold that wrote it.',
   NEWER_VERSION: 'Start the version of Leasehold that wrote it, or a newer one.',
   DAMAGED:
     'Do not delete anything. Restore the directory from a backup; or run `leasehold recover --accept-loss`, which lists what is lost and keeps a copy.',

@@ -15,6 +15,7 @@ export interface Identity {
 
 export interface HardState {
   readonly term: Term
+  /** Any string: replication names peers as `member@directory`. */
   readonly votedFor: string | null
 }
 
@@ -27,13 +28,19 @@ export interface Recovered {
   readonly firstIndex: LogIndex
   readonly lastIndex: LogIndex
   readonly lastTimeMs: ClusterMs
+  /** For each term with entries in [firstIndex - 1, lastIndex]: its first index there, in order. Entry 0 has term 0. */
+  readonly terms: readonly { readonly term: Term; readonly from: LogIndex }[]
   /** Damage that takes nothing away that is needed, for people. */
   readonly notices: readonly string[]
 }
 
 export interface Store {
   readonly recovered: Recovered
-  /** Entries in [from, to], verified, in order, in chunks. */
+  /**
+   * Entries in [from, to], verified, in order, in chunks, as they stand when the first chunk is asked for: writes may go on, and what they trim
+   * or replace is still handed out. So whoever reads above the commit index compares terms. Rejects with NotInLog where some are
+   * trimmed, or not durable yet.
+   */
   entries(from: LogIndex, to: LogIndex): AsyncIterable<readonly Entry[]>
 
   /** Stages new entries; an index at or below the last one replaces that suffix. */
@@ -73,6 +80,19 @@ export interface Store {
   }
   /** Waits for the flush in flight, then gives up the directory. Safe to call twice. */
   close(): Promise<void>
+}
+
+/** Entries that were asked for and cannot be read: below `first` they are trimmed for good, above `last` not durable yet. */
+export class NotInLog extends RangeError {
+  override readonly name = 'NotInLog'
+  readonly first: number
+  readonly last: number
+
+  constructor(from: number, to: number, first: number, last: number) {
+    super(`entries ${from} to ${to} are not within ${first} to ${last}`)
+    this.first = first
+    this.last = last
+  }
 }
 
 export interface EventQuery {

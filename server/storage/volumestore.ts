@@ -17,12 +17,12 @@ import { Writer } from './bytes.js'
 import { forgetBlock } from './forget.js'
 import { AuditReader } from './history.js'
 import { KIND, plainKey, seqKey } from './keys.js'
-import { LogTail } from './logtail.js'
+import { type FoundLog, LogTail } from './logtail.js'
 import { type Marker, writeMarker } from './marker.js'
 import { type LogRange, readLog } from './readlog.js'
 import { ROW_HEAD_BYTES, sealRow } from './rows.js'
 import type { SideFile } from './sidefile.js'
-import type { EventPage, EventQuery, HardState, Recovered, Store } from './store.js'
+import { type EventPage, type EventQuery, type HardState, NotInLog, type Recovered, type Store } from './store.js'
 import type { StateTables } from './tables.js'
 
 /** What opening hands over. */
@@ -32,8 +32,7 @@ export interface Opened {
   readonly side: SideFile
   readonly live: number
   readonly marker: Marker
-  /** Hashes of the entries from the checkpoint on. */
-  readonly links: readonly { readonly index: number; readonly hash: Uint8Array }[]
+  readonly log: FoundLog
   /** Damaged entries that are no longer needed. */
   readonly dropped: LogRange | null
   readonly audit: AuditTail
@@ -68,18 +67,18 @@ export class VolumeStore implements Store {
     this.#opened = opened
     this.recovered = opened.recovered
     this.#marker = opened.marker
-    this.#log = new LogTail(opened.live, opened.marker, opened.links)
+    this.#log = new LogTail(opened.live, opened.marker, opened.log)
     this.#reader = new AuditReader(opened.volume, opened.live, opened.audit)
     this.#syncedCheckpoint = opened.marker.checkpoint.index
     if (opened.dropped !== null) this.#forgetEntries(opened.dropped)
   }
 
-  entries(from: LogIndex, to: LogIndex): AsyncIterable<readonly Entry[]> {
+  async *entries(from: LogIndex, to: LogIndex): AsyncGenerator<readonly Entry[]> {
+    // The scan reads a view of this very moment: what is trimmed or replaced later is still in it.
     const { first } = this.#marker.log
-    if (from < first || to > this.#log.durable) {
-      throw new RangeError(`entries ${from} to ${to} are not within ${first} to ${this.#log.durable}`)
-    }
-    return readLog(this.#opened.volume, this.#opened.live, { from, to })
+    const last = this.#log.durable
+    if (from < first || to > last) throw new NotInLog(from, to, first, last)
+    yield* readLog(this.#opened.volume, this.#opened.live, { from, to })
   }
 
   /** The batch that what is staged now will travel in. */
@@ -128,6 +127,7 @@ export class VolumeStore implements Store {
     state.stage(this.#next(), this.#arena)
     const { seq, hash } = audit.chainEnd
     checkpoint.index = applied
+    checkpoint.term = this.#log.termOf(applied)
     checkpoint.timeMs = timeMs
     checkpoint.rows = state.digest.rows
     checkpoint.digestLow = state.digest.digestLow
@@ -145,7 +145,7 @@ export class VolumeStore implements Store {
     const { log } = this.#marker
     if (first <= log.first) return
     this.#forgetEntries({ from: log.first, to: first - 1 })
-    log.first = first
+    this.#log.trim(first)
   }
 
   #forgetEntries({ from, to }: LogRange): void {

@@ -40,6 +40,7 @@ export class FakeStore implements Store {
     firstIndex: logIndex(1),
     lastIndex: logIndex(0),
     lastTimeMs: clusterMs(0),
+    terms: [{ term: term(0), from: logIndex(0) }],
     notices: [],
   }
   readonly entriesSeen: Entry[] = []
