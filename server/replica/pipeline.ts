@@ -36,9 +36,17 @@ import { Waiting } from './waiting.js'
 /** An append of this member under way, or committed and not yet applied. */
 interface Flight {
   readonly index: LogIndex
+  /** So many of its commands, the first, are the member's own. */
+  readonly own: number
   readonly batch: Batch | null
   readonly startedMs: number
 }
+
+/** What a queued request is told when this member goes: it was executed, insofar as it stands in a queue. */
+const QUEUE_KEPT =
+  'this member shuts down while the request waits; its place is kept for a while: repeat it with the same request token'
+
+const textOf = (code: ErrorCode) => `${ERRORS[code].title}. ${ERRORS[code].help}`
 
 export interface PipelineHooks {
   /** This run has been admitted: commands may come. */
@@ -122,12 +130,12 @@ export class Pipeline implements LogFollower {
     for (const waiter of this.#waiting.detach(to)) this.want({ op: INTERNAL_OP.waiterLost, waiter })
   }
 
-  /** Tells somebody that nothing was executed. Sent at the end of this turn. */
-  refuse(to: Recipient, id: number, attempt: number, code: ErrorCode): void {
-    const { wire, title, help } = ERRORS[code]
+  /** Tells somebody that nothing was executed, or what else the code stands for. Sent at the end of this turn. */
+  refuse(to: Recipient, id: number, attempt: number, code: ErrorCode, detail = textOf(code)): void {
+    const { wire } = ERRORS[code]
     // Spread by id, so that those who are refused together do not come back together.
     const retryAfterMs = REPLICA_LIMITS.retryAfterMs + ((id * 37) % REPLICA_LIMITS.retryAfterMs)
-    this.#answers.give(to, id, attempt, wire, [`${title}. ${help}`, retryAfterMs])
+    this.#answers.give(to, id, attempt, wire, [detail, retryAfterMs])
     if (this.#refusing) return
     this.#refusing = true
     this.#clock.soon(() => {
@@ -188,7 +196,7 @@ export class Pipeline implements LogFollower {
   async drain(): Promise<void> {
     const moved = () => new Promise<void>((resolve) => (this.#moved = resolve))
     while (!this.#dead && (this.#inFlight > 0 || this.#busy)) await moved()
-    for (const { to, id, attempt } of this.#waiting.drain()) this.refuse(to, id, attempt, 'SHUTTING_DOWN')
+    for (const { to, id, attempt } of this.#waiting.drain()) this.refuse(to, id, attempt, 'OUTCOME_UNKNOWN', QUEUE_KEPT)
     this.#answers.flush()
     this.#guard(() => this.#flushIdle())
     while (!this.#dead && this.#busy) await moved()
@@ -229,11 +237,12 @@ export class Pipeline implements LogFollower {
     const batch = this.#takeBatch(nowMs)
     const own = this.#beats.take(batch === null, nowMs)
     if (batch === null && own.length === 0) return
+    // Its own ones first: that a connection was lost comes before whatever its client asked for on the next one.
     const commands: readonly Command[] =
-      batch === null ? own : own.length === 0 ? batch.commands : [...batch.commands, ...own]
+      batch === null ? own : own.length === 0 ? batch.commands : [...own, ...batch.commands]
     this.#checkpoint.beforeFlush(nowMs)
     const index = this.#log.append({ timeMs: this.#cluster.stamp(), wallMs: this.#clock.wallMs(), commands })
-    this.#flights.push({ index, batch, startedMs: nowMs })
+    this.#flights.push({ index, own: own.length, batch, startedMs: nowMs })
     if (batch !== null) this.#telemetry.stage('queue', (nowMs - batch.openedMs) / 1_000)
   }
 
@@ -257,7 +266,7 @@ export class Pipeline implements LogFollower {
     const flight = this.#flights[0]?.index === entry.index ? this.#flights.shift()! : null
     const batch = flight?.batch ?? null
     const appliedMs = this.#clock.monotonicMs()
-    if (batch !== null) this.#answer(batch, applied.replies)
+    if (batch !== null) this.#answer(batch, applied.replies, flight!.own)
     for (const { waiter, reply } of applied.settled) {
       const attached = this.#waiting.settle(waiter)
       if (attached === null) continue
@@ -279,11 +288,11 @@ export class Pipeline implements LogFollower {
     if (!this.#gathering.empty || this.#beats.due) this.#closeSoon()
   }
 
-  #answer(batch: Batch, replies: readonly Reply[]): void {
+  #answer(batch: Batch, replies: readonly Reply[], from: number): void {
     const { recipients, ids, attempts, count } = batch
     for (let i = 0; i < count; i++) {
       const to = recipients[i]!
-      const reply = replies[i]!
+      const reply = replies[from + i]!
       this.#answers.give(to, ids[i]!, attempts[i]!, reply.code, reply.fields)
       if (reply.code === QUEUED) this.#attach(reply.fields[0] as WaiterId, to, ids[i]!, attempts[i]!)
     }

@@ -104,7 +104,8 @@ export class Model extends ModelGrants {
         for (const w of this.waiting) if (w.member === command.member) w.lostMs ??= this.timeMs
         return { code: OK, fields: [++this.runs] }
       case INTERNAL_OP.waiterLost:
-        for (const w of this.waiting) if (w.id === command.waiter) w.lostMs ??= this.timeMs
+        for (const w of this.waiting)
+          if (w.id === command.waiter && w.member === this.entry.member) w.lostMs ??= this.timeMs
         break
       case INTERNAL_OP.trimAudit:
         this.audit.first = Math.max(this.audit.first, Math.min(command.through, this.audit.last) + 1)

@@ -159,6 +159,20 @@ t.test('a lost waiter is kept for 5 s for the same request to come back', async 
   t.equal(d.machine.lease('a')![1], 'h2', 'at its old place')
 })
 
+t.test('a waiter that has gone on to another member is not lost with its old connection', async (t) => {
+  const d = held()
+  d.at(10_001, wait('h2', 1), wait('h3', 2))
+  d.member = 'n2'
+  t.same(d.ask(10_500, wait('h2', 1)), { code: QUEUED, fields: [1] }, 'it comes back elsewhere, first')
+  d.member = 'n1'
+  d.at(11_000, waiterLost(1))
+  d.at(15_000, admitRun('n1'))
+  t.same(d.at(19_000, beat).settled, [])
+  t.equal(d.at(20_000, release('a', 1)).settled[0]!.waiter, 1, 'at its old place')
+  d.member = 'n2'
+  t.equal(d.machine.waiterCount, 0, 'the other one, of the member that started anew, is forgotten after 5 s')
+})
+
 t.test('a waiter that stays away loses its place, and comes back at the end with its old deadline', async (t) => {
   const d = held()
   d.at(10_001, wait('h2', 1, { waitMs: 8_000 }), wait('h3', 2))

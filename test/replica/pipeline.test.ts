@@ -1,4 +1,4 @@
-import { clusterMs, ERRORS, INTERNAL_OP, OK, QUEUED, waiterId } from '@leasehold/protocol'
+import { clusterMs, ERRORS, INTERNAL_OP, OK, OP, QUEUED, waiterId } from '@leasehold/protocol'
 import { Batch } from '@leasehold/server/replica'
 import t from 'tap'
 import { fakeWorld, Recorder, renewal, waitingFor } from './fakes.js'
@@ -247,6 +247,39 @@ t.test('waiters of a detached recipient are reported lost, also when QUEUED find
   t.same(machine.lost, [1, 2, 3])
   t.same(late.replies, [])
 })
+
+t.test(
+  'a lost connection is told before what its client asks for on the next one, also within one batch',
+  async (t) => {
+    const { clock, store, replica, machine } = await fakeWorld()
+    const first = new Recorder()
+    const second = new Recorder()
+    replica.submit(waitingFor('x'), first, 1, 1, NEVER)
+    await clock.settle()
+    store.held = true
+    replica.submit(renewal(), second, 1, 1, NEVER)
+    await clock.settle()
+    replica.submit(waitingFor('x'), second, 1, 2, NEVER)
+    replica.submit(renewal(), second, 2, 1, NEVER)
+    replica.detach(first)
+    store.held = false
+    store.release()
+    await clock.settle()
+    t.same(
+      machine.applied.at(-1)!.commands.map(({ op }) => op),
+      [INTERNAL_OP.waiterLost, OP.acquire, OP.renew],
+    )
+    t.same(
+      second.replies.map(({ id, code }) => [id, code]),
+      [
+        [1, OK],
+        [1, QUEUED],
+        [2, OK],
+      ],
+      'and everybody gets the answer to his own command',
+    )
+  },
+)
 
 t.test('a retry takes over the answer of its waiter; somebody else who waited for it is told', async (t) => {
   const { clock, replica, machine } = await fakeWorld()

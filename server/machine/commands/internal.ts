@@ -11,9 +11,10 @@ export function admitRun(state: State, command: AdmitRun): Reply {
   return { code: OK, fields: [++state.meta.row.runs] }
 }
 
+/** Of the member whose connection it was: a client that has gone on to another member is not lost with its old connection. */
 export function waiterLost(state: State, command: WaiterLost): Reply {
   const waiter = state.waiters.get(command.waiter)
-  if (waiter !== undefined) lose(state, waiter)
+  if (waiter !== undefined && waiter.member === state.member) lose(state, waiter)
   return DONE
 }
 
