@@ -140,7 +140,7 @@ export interface Addressed<E extends LogEntry> {
 
 /**
  * What is to be made durable together. Only one write is under way at a time; meanwhile the next one gathers. `replies` (votes,
- * acknowledgements) leave only once it is durable.
+ * requests for votes, acknowledgements) leave only once it is durable.
  */
 export interface Write<E extends LogEntry> {
   /** Null where it has not changed. */
@@ -150,7 +150,10 @@ export interface Write<E extends LogEntry> {
   readonly replies: readonly Addressed<E>[]
 }
 
-/** Entries that are no longer in memory and that a follower lacks: read them, and hand them to `fetched`. */
+/**
+ * Entries that are not in memory and that a follower lacks: read them, and hand them to `fetched` (at least one; fewer than asked
+ * for is fine), or say `fetchFailed`. Each fetch is answered by one of the two.
+ */
 export interface Fetch {
   /**
    * A follower; or this peer itself: entries that were on disk at the start are not in memory, and once they are committed they
@@ -205,6 +208,13 @@ export interface RaftStart {
   readonly terms: readonly { readonly term: Term; readonly from: LogIndex }[]
   /** Applied, hence committed. At least firstIndex - 1. */
   readonly applied: LogIndex
+  /** Known to be committed. At least `applied`; 1 in a directory that was just formed, whose first entry is committed by definition. */
+  readonly commit: LogIndex
+  /**
+   * Which entries in (applied, lastIndex] change the configuration, in order. A second one proves that the first is committed;
+   * without knowing it, a restarted member could campaign among voters that are long replaced.
+   */
+  readonly reconfigurations: readonly LogIndex[]
   /** Uniform in [0, 1): redraws election timeouts. */
   readonly random: () => number
 }
@@ -216,16 +226,24 @@ export interface RaftCore<E extends LogEntry> {
   readonly quorumFresh: boolean
   /** Of a leader: how many bytes of entries may still be proposed before some are committed; negative where it is overdrawn. */
   readonly roomBytes: number
+  /** Of a leader: an entry that reconfigures may be proposed now; propose throws otherwise. */
+  readonly mayReconfigure: boolean
 
   // inputs
   tick(): void
   step(from: PeerId, message: Message<E>): void
-  /** The link to a peer closed: it counts as silent at once. A follower that loses its leader so campaigns within a few ticks. */
+  /**
+   * The link to a peer closed: it counts as silent at once. A follower that loses its leader so campaigns within a few ticks.
+   * A link that nothing was said of is taken to be up.
+   */
   linkDown(peer: PeerId): void
   linkUp(peer: PeerId): void
   /** Leaders only: entries that continue the log in this term. Throws elsewhere. */
   propose(entries: readonly E[]): void
-  /** Asks for a read of what is committed now: own number, growing. The answer comes through takeReads(). */
+  /**
+   * Asks for a read of what is committed now: own number, growing, and not used by an earlier process of this peer (a late answer to
+   * that one would be taken for this one's). The answer comes through takeReads().
+   */
   readIndex(read: number): void
   /** The write that was taken is durable. */
   written(): void
@@ -237,7 +255,9 @@ export interface RaftCore<E extends LogEntry> {
   reconfigured(configuration: Configuration): void
   /** The log was trimmed on disk: entries below `first` are gone. */
   trimmed(first: LogIndex): void
-  /** A snapshot was installed and is durable: the log is empty and continues after it. */
+  /** Ask before a snapshot is installed: false where it would take away what the log holds, or bring nothing. */
+  needsSnapshot(index: LogIndex, term: Term): boolean
+  /** A snapshot was installed and is durable: the log is empty and continues after it. Never while a write is under way. */
   restored(index: LogIndex, term: Term, configuration: Configuration): void
   /** The snapshot for this follower could not be sent; it is tried again later. */
   snapshotFailed(to: PeerId): void
@@ -247,7 +267,10 @@ export interface RaftCore<E extends LogEntry> {
   campaign(): void
 
   // what has come of them; each call hands over and forgets
-  /** To be sent at once. The leader's appends are among these: they travel while it syncs. */
+  /**
+   * To be sent at once. The leader's appends are among these: they travel while it syncs. Peers that get the same get the same
+   * message object, so that it need be encoded once.
+   */
   takeMessages(): readonly Addressed<E>[]
   /** Null where nothing is to be written, or a write is under way. */
   takeWrite(): Write<E> | null
