@@ -3,7 +3,7 @@
  * LevelDB's own lock guards it; a second open within this process would drop that lock, so it never gets that far.
  */
 import { close, constants, fdatasync, open as openFd, read, writeSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Disk, Slots, Volume } from '../ports/index.js'
@@ -129,6 +129,13 @@ export class LevelDisk implements Disk {
         if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
         throw error
       }
+    })
+  }
+
+  freeBytes(): Promise<number> {
+    return guarded(this.path, async () => {
+      const { bavail, bsize } = await statfs(this.path)
+      return bavail * bsize
     })
   }
 

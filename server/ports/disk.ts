@@ -17,6 +17,8 @@ export interface Disk {
   openSlots(name: string, options: { create: boolean; initial: Uint8Array }): Promise<Slots>
   /** Names in the directory, the volume's own folder included. */
   list(): Promise<string[]>
+  /** Bytes that this process may still write to the volume, as the system tells. */
+  freeBytes(): Promise<number>
   /** Gives up the directory (its lock, too). Safe to call twice. */
   close(): Promise<void>
 }

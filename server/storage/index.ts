@@ -2,7 +2,7 @@ export { acceptLoss, type LossOptions, type LossReport, type SalvageMachine } fr
 export { crc32c } from './crc32c.js'
 export { IDENTITY_FILE, OWNER_FILE, SIDE_FILE, SWITCHING_FILE, VOLUME_NAME } from './files.js'
 export { directoryState, type Forming, formDirectory, type NewIdentity, readForming, writeForming } from './forming.js'
-export { type DiskHook, type DiskStep, MemoryDisk } from './memorydisk.js'
+export { type Crash, type DiskHook, type DiskRead, type DiskStep, diskError, MemoryDisk } from './memorydisk.js'
 export * from './plainrow.js'
 export { openStore } from './recovery.js'
 export { type RefusalCode, StorageRefusal } from './refusal.js'
