@@ -4,6 +4,7 @@
  */
 import type { AuditSeq, ClusterMs, FencingToken, Run, WaiterId } from './brands.js'
 import type { INTERNAL_OP, OP } from './ops.js'
+import type { Configuration, MemberFields } from './peers.js'
 
 /**
  * Names one request, whatever the attempt.
@@ -84,10 +85,12 @@ export interface Beat {
 export interface Sweep {
   readonly op: typeof INTERNAL_OP.sweep
 }
-/** A member's process has started: it gets the next run number, and waiters of that member's earlier runs count as lost. */
-export interface AdmitRun {
+/**
+ * A member's process has started: it gets the next run number, and waiters of that member's earlier runs count as lost.
+ * The same nonce again is the same run: it may be asked for until the answer is seen.
+ */
+export interface AdmitRun extends MemberFields {
   readonly op: typeof INTERNAL_OP.admitRun
-  readonly member: string
 }
 /** The connection of a waiter is gone: it is kept for a while for the same request to come back. */
 export interface WaiterLost {
@@ -105,7 +108,13 @@ export interface RaiseTokens {
   readonly floor: FencingToken
 }
 
-export type InternalCommand = Beat | Sweep | AdmitRun | WaiterLost | TrimAudit | RaiseTokens
+/** From here on this is the cluster: who votes, who learns, where each is reached. Replaces the one before as a whole. */
+export interface Configure {
+  readonly op: typeof INTERNAL_OP.configure
+  readonly configuration: Configuration
+}
+
+export type InternalCommand = Beat | Sweep | AdmitRun | WaiterLost | TrimAudit | RaiseTokens | Configure
 export type Command = ClientCommand | InternalCommand
 
 export type { Run }

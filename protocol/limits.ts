@@ -44,6 +44,17 @@ export const LIMITS = {
   beatMs: 250,
   driftMin: 0.015,
 
+  // the cluster
+  votersMax: 9,
+  /** Voters, those before a change, and learners together. */
+  peersMax: 32,
+  /** `member@directory`. */
+  peerBytesMax: 320,
+  addressBytesMax: 300,
+  nonceBytesMax: 64,
+  /** Rows of members: of those that are configured, and of those that ask before any configuration. */
+  membersMax: 64,
+
   // the wire
   frameBytesMax: 1_048_576,
   frameRequestsMax: 1_024,
@@ -80,6 +91,13 @@ export function assertLimits(l: { readonly [K in keyof typeof LIMITS]: number })
     [l.beatMs < l.holdMs, 'a beat comes within a hold'],
     [l.ttlMsMin * l.driftMin > 1, 'drift takes at least a millisecond off the shortest ttl'],
     [l.tokenMax > 2 ** 12 * l.restoredTokenGap, 'four thousand restores leave tokens'],
+    [2 * l.votersMax <= l.peersMax, 'the voters before and after a change fit a configuration'],
+    [l.peersMax <= l.membersMax, 'every configured member has room for its run'],
+    [l.nameBytesMax + 1 + l.nonceBytesMax <= l.peerBytesMax, 'a member and its directory fit the name of a peer'],
+    [
+      l.peersMax * (l.peerBytesMax + l.addressBytesMax + 16) < l.frameBytesMax,
+      'the largest configuration fits a frame',
+    ],
     [l.pageDefault <= l.pageMax, 'the default page lies within its bound'],
   ]
   for (const [holds, claim] of relations) if (!holds) throw new RangeError(`limits disagree: ${claim}`)

@@ -24,6 +24,7 @@ export const INTERNAL_OP = {
   waiterLost: 67,
   trimAudit: 68,
   raiseTokens: 69,
+  configure: 70,
 } as const
 
 export type Op = (typeof OP)[keyof typeof OP]

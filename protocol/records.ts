@@ -6,8 +6,9 @@
  *   renew      [2, principal, name, token]         release [3, principal, name, token]
  *   transfer   [4, principal, name, token, to]     revoke  [5, principal, name, scope, key, lowest, knownMs]
  *   cancelWait [6, principal, scope, key]
- *   beat       [64]              sweep [65]        admitRun [66, member]          waiterLost [67, waiter]
- *   trimAudit  [68, through]     raiseTokens [69, floor]
+ *   beat       [64]              sweep [65]        admitRun [66, member, nonce, url, peerUrl]
+ *   waiterLost [67, waiter]      trimAudit [68, through]        raiseTokens [69, floor]
+ *   configure  [70, then peer, address, roles of each peer (peers.ts)]
  *
  * A command without a request token ends before `scope`.
  */
@@ -18,6 +19,7 @@ import { ProtocolError } from './fault.js'
 import { LIMITS } from './limits.js'
 import { INTERNAL_OP, OP } from './ops.js'
 import { pack, unpack } from './pack.js'
+import { configurationFields, configurationOfFields, memberOfFields } from './peers.js'
 import { describe } from './text.js'
 
 /** A batch, its commands, and no array within. The items are bounded by the bytes that are there. */
@@ -55,13 +57,15 @@ function commandFields(c: Command): readonly unknown[] {
     case INTERNAL_OP.sweep:
       return [c.op]
     case INTERNAL_OP.admitRun:
-      return [c.op, c.member]
+      return [c.op, c.member, c.nonce, c.url, c.peerUrl]
     case INTERNAL_OP.waiterLost:
       return [c.op, c.waiter]
     case INTERNAL_OP.trimAudit:
       return [c.op, c.through]
     case INTERNAL_OP.raiseTokens:
       return [c.op, c.floor]
+    case INTERNAL_OP.configure:
+      return [c.op, ...configurationFields(c.configuration)]
   }
 }
 
@@ -143,8 +147,8 @@ function internalOfFields(f: readonly unknown[]): Command {
       checkCount(f, 1, 'beat or sweep')
       return { op }
     case INTERNAL_OP.admitRun:
-      checkCount(f, 2, 'admitRun')
-      return { op, member: checkText(f[1], 'member') }
+      checkCount(f, 5, 'admitRun')
+      return { op, ...memberOfFields(f, 1) }
     case INTERNAL_OP.waiterLost:
       checkCount(f, 2, 'waiterLost')
       return { op, waiter: waiterId(checkNatural(f[1], 'waiter')) }
@@ -154,6 +158,8 @@ function internalOfFields(f: readonly unknown[]): Command {
     case INTERNAL_OP.raiseTokens:
       checkCount(f, 2, 'raiseTokens')
       return { op, floor: tokenOf(f[1]) }
+    case INTERNAL_OP.configure:
+      return { op, configuration: configurationOfFields(f, 1) }
     default:
       throw new ProtocolError(
         'INVALID_ARGUMENT',

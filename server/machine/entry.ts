@@ -10,6 +10,7 @@ import type {
   LogIndex,
   LossReason,
   Reply,
+  Run,
   Term,
   WaiterId,
   WallMs,
@@ -24,7 +25,16 @@ export interface Entry {
   readonly wallMs: WallMs
   /** The member whose clients these commands come from. */
   readonly member: string
+  /** Of that member's process; 0 where the leader speaks for itself (beats). */
+  readonly run: Run
+  /**
+   * The member's number of this batch, 1, 2, 3 ... within the run; 0: not counted. A counted batch is executed only if its run
+   * is the member's current one and its number above the last one's: so it may be sent again while it is in doubt.
+   */
+  readonly batch: number
   readonly commands: readonly Command[]
+  /** The commands as encodeCommands makes them, where they are at hand; the machine never looks at it. */
+  readonly body?: Uint8Array
 }
 
 /** The final answer to an acquire that was QUEUED. Each waiter has exactly one, also where nobody listens any more. */
@@ -46,7 +56,9 @@ export interface Revocation {
 }
 
 export interface Applied {
-  /** One per command, in their order. A command without an answer of its own (internal ones) has a bare OK. */
+  /** False for a batch that came again, or too late: time moved on and the sweep ran, but no command did. */
+  readonly executed: boolean
+  /** One per command, in their order; none where nothing was executed. A command without an answer of its own (internal ones) has a bare OK. */
   readonly replies: readonly Reply[]
   /** Final answers to acquires that were QUEUED by this entry or an earlier one. */
   readonly settled: readonly Settled[]

@@ -20,6 +20,7 @@ export interface MachineLimits {
   readonly holdMs: number
   readonly holdEveryMs: number
   readonly tokenMax: number
+  readonly membersMax: number
 }
 
 export const MACHINE_LIMITS: MachineLimits = {
@@ -36,6 +37,7 @@ export const MACHINE_LIMITS: MachineLimits = {
   holdMs: LIMITS.holdMs,
   holdEveryMs: LIMITS.holdEveryMs,
   tokenMax: LIMITS.tokenMax,
+  membersMax: LIMITS.membersMax,
 }
 
 /** Throws RangeError where the limits disagree. */

@@ -11,6 +11,7 @@ import {
   auditSeq,
   type ClusterMs,
   type Command,
+  type Configuration,
   type FencingToken,
   INTERNAL_OP,
   type LeaseView,
@@ -21,11 +22,12 @@ import {
 } from '@leasehold/protocol'
 import { acquire } from './commands/acquire.js'
 import { cancelWait } from './commands/cancel.js'
-import { admitRun, raiseTokens, trimAudit, waiterLost } from './commands/internal.js'
+import { admitRun, configure, raiseTokens, trimAudit, waiterLost } from './commands/internal.js'
 import { revoke } from './commands/revoke.js'
 import { release, renew, transfer } from './commands/tokens.js'
 import type { Applied, Entry, StoredTable } from './entry.js'
 import { assertMachineLimits, MACHINE_LIMITS, type MachineLimits } from './limits.js'
+import type { MemberView } from './members.js'
 import { DONE } from './replies.js'
 import { State } from './state.js'
 import { sweep, sweepDue } from './sweep.js'
@@ -55,6 +57,8 @@ export class Machine {
       state.endings.table,
       state.scopes,
       state.records,
+      state.members.table,
+      state.configuration,
     ]
   }
 
@@ -79,9 +83,11 @@ export class Machine {
     state.revoked = []
     state.audit.begin(entry)
     sweep(state)
+    const executed = state.members.takes(entry)
     const replies: Reply[] = []
-    for (const command of entry.commands) replies.push(execute(state, command))
+    if (executed) for (const command of entry.commands) replies.push(execute(state, command))
     return {
+      executed,
       replies,
       settled: state.settled,
       revoked: state.revoked,
@@ -110,6 +116,15 @@ export class Machine {
    */
   get timed(): boolean {
     return this.#state.leases.size > 0
+  }
+
+  /** Who votes, who learns, where each is reached. Null before any was configured. */
+  get configuration(): Configuration | null {
+    return this.#state.configuration.current
+  }
+  /** Every member whose process was ever admitted and that was not removed, in the order of their ids. */
+  get members(): readonly MemberView[] {
+    return this.#state.members.views()
   }
 
   /** Null for a free name. */
@@ -165,6 +180,8 @@ function execute(state: State, command: Command): Reply {
       return trimAudit(state, command)
     case INTERNAL_OP.raiseTokens:
       return raiseTokens(state, command)
+    case INTERNAL_OP.configure:
+      return configure(state, command)
     default:
       throw new Error(`a command that this version does not know: ${JSON.stringify(command)}`)
   }

@@ -4,10 +4,12 @@
  */
 import type { Reply, WaiterId } from '@leasehold/protocol'
 import { Audit } from './audit.js'
+import { ConfigurationTable } from './configuration.js'
 import { Endings } from './endings.js'
 import type { Revocation, Settled } from './entry.js'
 import { Leases } from './leases.js'
 import type { MachineLimits } from './limits.js'
+import { Members } from './members.js'
 import { MetaTable } from './meta.js'
 import { Waiters } from './queue.js'
 import { Records } from './records.js'
@@ -24,6 +26,8 @@ export class State {
   readonly endings: Endings
   readonly scopes: Scopes
   readonly records: Records
+  readonly members: Members
+  readonly configuration = new ConfigurationTable()
   /** Of the entry under way. */
   member = ''
   settled: Settled[] = []
@@ -36,6 +40,7 @@ export class State {
     this.endings = new Endings(limits)
     this.scopes = new Scopes(limits, this.meta)
     this.records = new Records(limits, this.meta, this.scopes)
+    this.members = new Members(limits, this.meta)
   }
 
   /** The next fencing token. It never repeats and never goes back. */

@@ -146,9 +146,11 @@ export class Pipeline implements LogFollower {
 
   // What the log tells
 
-  lead(_term: Term, baseMs: ClusterMs): void {
+  lead(term: Term, baseMs: ClusterMs): void {
     this.#cluster.lead(baseMs)
-    this.#beats.want({ op: INTERNAL_OP.admitRun, member: this.#memberId })
+    // A log of one member leads once per process, so its term tells one run from another.
+    const nonce = `term-${term}`
+    this.#beats.want({ op: INTERNAL_OP.admitRun, member: this.#memberId, nonce, url: '', peerUrl: '' })
     this.#guard(() => this.#closeBatch())
   }
 

@@ -11,6 +11,7 @@ import {
   type LogIndex,
   logIndex,
   ProtocolError,
+  run,
   type Term,
   term,
   wallMs,
@@ -107,6 +108,9 @@ export class SingleLog implements ReplicatedLog {
       timeMs: batch.timeMs,
       wallMs: wallMs(batch.wallMs),
       member: this.#memberId,
+      // Nothing is ever sent twice to a log in the same process: its batches need no count.
+      run: run(0),
+      batch: 0,
       commands: batch.commands,
     }
     this.#lastIndex = index

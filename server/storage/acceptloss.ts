@@ -8,7 +8,17 @@
  */
 
 import type { AuditSeq, ClusterMs, FencingToken, LogIndex, Term } from '@leasehold/protocol'
-import { type Command, clusterMs, fencingToken, INTERNAL_OP, LIMITS, logIndex, term, wallMs } from '@leasehold/protocol'
+import {
+  type Command,
+  clusterMs,
+  fencingToken,
+  INTERNAL_OP,
+  LIMITS,
+  logIndex,
+  run,
+  term,
+  wallMs,
+} from '@leasehold/protocol'
 import type { Entry, StoredTable } from '../machine/index.js'
 import type { Disk, Value, Volume } from '../ports/index.js'
 import { Writer } from './bytes.js'
@@ -107,6 +117,8 @@ async function rescue(salvage: Salvage, fresh: Disk, options: LossOptions): Prom
     timeMs: clusterMs(timeMs),
     wallMs: wallMs(options.wallMs),
     member: salvage.identity.memberId,
+    run: run(0),
+    batch: 0,
     commands: [{ op: INTERNAL_OP.raiseTokens, floor: fencingToken(tokenFloor) } satisfies Command],
   }
   const { clusterId, memberId } = salvage.identity

@@ -11,5 +11,5 @@ export const OWNER_FILE = 'owner'
 /** There while a recovery puts fresh files in the place of damaged ones. */
 export const SWITCHING_FILE = 'switching'
 
-/** Format of the identity and the marker. Format 1 knew no terms in front of the log and no configuration. */
+/** Format of the identity and the marker. Format 1 knew no terms in front of the log, no configuration, and no runs. */
 export const FORMAT: Version = { version: 2, readableFrom: 2, readsFrom: 2 }

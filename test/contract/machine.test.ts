@@ -9,6 +9,7 @@ import {
   parseCommand,
   QUEUED,
   type Reply,
+  run,
   term,
   type WaiterId,
   wallMs,
@@ -27,7 +28,7 @@ class MachineWorld implements ContractWorld {
 
   constructor() {
     this.#machine.loaded()
-    this.#apply({ op: INTERNAL_OP.admitRun, member: 'm' })
+    this.#apply({ op: INTERNAL_OP.admitRun, member: 'm', nonce: '1', url: '', peerUrl: '' })
   }
 
   #apply(command: Command): Reply {
@@ -37,6 +38,8 @@ class MachineWorld implements ContractWorld {
       timeMs: clusterMs(this.#timeMs),
       wallMs: wallMs(0),
       member: 'm',
+      run: run(0),
+      batch: 0,
       commands: [command],
     }
     const { replies, settled, events, moreDue } = this.#machine.apply(entry)

@@ -156,4 +156,12 @@ export const protocolFaults: readonly Fault[] = [
     replace: 'if (parts[1] === undefined)',
     tests: [test('records')],
   },
+  {
+    name: 'protocol: two directories of one member may both vote',
+    claim: 'a wiped directory may learn beside the one that it replaces, and two may not vote for one member',
+    file: 'protocol/peers.ts',
+    find: 'if (new Set(members).size < members.length)',
+    replace: 'if (new Set(c.voters).size < members.length)',
+    tests: [test('peers')],
+  },
 ]

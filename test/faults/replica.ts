@@ -81,8 +81,8 @@ export const replicaFaults: readonly Fault[] = [
     name: 'replica: waiters of a dead process are not lost',
     claim: 'a waiter that does not come back after a crash is forgotten',
     file: 'server/replica/pipeline.ts',
-    find: '{ op: INTERNAL_OP.admitRun, member: this.#memberId }',
-    replace: '{ op: INTERNAL_OP.admitRun, member: this.#memberId.toUpperCase() }',
+    find: 'op: INTERNAL_OP.admitRun, member: this.#memberId,',
+    replace: 'op: INTERNAL_OP.admitRun, member: this.#memberId.toUpperCase(),',
     tests: [test('durable')],
   },
   {

@@ -1,6 +1,7 @@
 /** Drives one machine as tests like to say it: at this time, these commands. */
 import {
   type Acquire,
+  type AdmitRun,
   type Command,
   clusterMs,
   ERRORS,
@@ -14,6 +15,7 @@ import {
   type Reply,
   type RequestToken,
   type Revoke,
+  run,
   type Transfer,
   term,
   waiterId,
@@ -68,7 +70,15 @@ export const cancelWait = (principal: string, scope: string, key: number | strin
   key,
 })
 export const waiterLost = (waiter: number): Command => ({ op: INTERNAL_OP.waiterLost, waiter: waiterId(waiter) })
-export const admitRun = (member: string): Command => ({ op: INTERNAL_OP.admitRun, member })
+let starts = 0
+/** A start of the member's process, each time another one; of the same one where its nonce is given. */
+export const admitRun = (member: string, nonce = `start-${++starts}`): AdmitRun => ({
+  op: INTERNAL_OP.admitRun,
+  member,
+  nonce,
+  url: `http://${member}:7420`,
+  peerUrl: `${member}:7421`,
+})
 
 /** The token of a library session's request. */
 export const request = (key: number | string, knownMs = 0, lowest = 0, scope = 's:1'): RequestToken => ({
@@ -106,6 +116,9 @@ export class Driver {
   #index = 0
   term = 1
   member = 'n1'
+  /** Of the entries to come; a batch of 0 is not counted. */
+  run = 0
+  batch = 0
 
   /** Starts 10 s after the cluster's birth, so that no hold of the horizon is under way. */
   constructor(limits: Partial<MachineLimits> = {}) {
@@ -122,6 +135,8 @@ export class Driver {
       timeMs: clusterMs(timeMs),
       wallMs: wallMs(1_700_000_000_000 + timeMs),
       member: this.member,
+      run: run(this.run),
+      batch: this.batch,
       commands,
     }
   }

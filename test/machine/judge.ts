@@ -8,16 +8,20 @@ export class Judge {
   readonly #waiters = new Set<number>()
   /** Ends of grants, as replies have promised them. */
   readonly #endMs = new Map<number, number>()
+  /** The last counted batch of each member. */
+  readonly #batches = new Map<string, { run: number; batch: number }>()
   #newest = 0
   #seq = 0
 
   /** Throws for what must never happen. */
   check(entry: Entry, applied: Applied, horizonMs: number): void {
     const { replies, settled, events } = applied
-    must(replies.length === entry.commands.length, 'every command has a reply')
+    must(replies.length === (applied.executed ? entry.commands.length : 0), 'every executed command has a reply')
+    if (applied.executed && entry.batch > 0) this.#batch(entry)
     must(horizonMs <= entry.timeMs, 'the horizon is never ahead of time')
     for (const event of events) this.#event(event, entry, horizonMs)
-    for (const [at, command] of entry.commands.entries()) this.#promise(command, applied, at, entry.timeMs)
+    const commands = applied.executed ? entry.commands : []
+    for (const [at, command] of commands.entries()) this.#promise(command, applied, at, entry.timeMs)
     for (const { reply, waiter } of applied.settled) {
       must(this.#waiters.delete(waiter), 'each waiter is settled once')
       must(reply.code !== OK, 'a waiter is never granted, only offered')
@@ -27,6 +31,14 @@ export class Judge {
 
   get waiters(): number {
     return this.#waiters.size
+  }
+
+  /** `entry` is a counted batch that was executed. */
+  #batch({ member, run, batch }: Entry): void {
+    const last = this.#batches.get(member) ?? { run: 0, batch: 0 }
+    must(run >= last.run, 'no batch of an old run is executed')
+    must(run > last.run || batch > last.batch, 'no batch is executed twice, or after a later one')
+    this.#batches.set(member, { run, batch })
   }
 
   #event(event: AuditEvent, entry: Entry, horizonMs: number): void {

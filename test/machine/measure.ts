@@ -2,7 +2,7 @@
  * Measures the machine alone: `node --expose-gc test/dist/machine/measure.js`. Speed of batches of 500 commands, and
  * what a million leases weigh. No part of the tests: it judges nothing.
  */
-import { type Command, clusterMs, fencingToken, logIndex, OP, term, wallMs } from '@leasehold/protocol'
+import { type Command, clusterMs, fencingToken, logIndex, OP, run, term, wallMs } from '@leasehold/protocol'
 import { type Applied, Machine } from '@leasehold/server/machine'
 import { acquire, reloaded } from './driver.js'
 
@@ -15,7 +15,7 @@ class Bench {
   #index = 0
   apply(commands: readonly Command[]): Applied {
     const stamp = { term: term(1), index: logIndex(++this.#index), timeMs: clusterMs(this.timeMs), wallMs: wallMs(0) }
-    return this.machine.apply({ ...stamp, member: 'n1', commands })
+    return this.machine.apply({ ...stamp, member: 'n1', run: run(0), batch: 0, commands })
   }
 }
 

@@ -7,9 +7,11 @@
  */
 import type {
   Acquire,
+  AdmitRun,
   AuditEvent,
   CancelWait,
   Command,
+  Configuration,
   LeaseView,
   LossReason,
   Reply,
@@ -18,7 +20,7 @@ import type {
 import { ERRORS, INTERNAL_OP, OFFERED, OK, OP, QUEUED } from '@leasehold/protocol'
 import type { Applied, Entry } from '@leasehold/server/machine'
 import { ModelGrants } from './modelgrants.js'
-import { drop, type Grant, no, type Remembered } from './modelmemory.js'
+import { drop, type Grant, no, type Remembered, type Start } from './modelmemory.js'
 
 /** Replies are compared without the sentences meant for people. */
 export const withoutDetail = (reply: Reply): Reply =>
@@ -39,8 +41,10 @@ export class Model extends ModelGrants {
       if (due === undefined) break
       due()
     }
-    const replies = entry.commands.map((command) => this.execute(command))
+    const executed = this.counts(entry)
+    const replies = executed ? entry.commands.map((command) => this.execute(command)) : []
     return {
+      executed,
       replies,
       settled: this.settled as unknown as Applied['settled'],
       revoked: this.revoked as unknown as Applied['revoked'],
@@ -101,8 +105,9 @@ export class Model extends ModelGrants {
       case OP.cancelWait:
         return this.cancel(command)
       case INTERNAL_OP.admitRun:
-        for (const w of this.waiting) if (w.member === command.member) w.lostMs ??= this.timeMs
-        return { code: OK, fields: [++this.runs] }
+        return this.admit(command)
+      case INTERNAL_OP.configure:
+        return this.configure(command.configuration)
       case INTERNAL_OP.waiterLost:
         for (const w of this.waiting)
           if (w.id === command.waiter && w.member === this.entry.member) w.lostMs ??= this.timeMs
@@ -115,6 +120,46 @@ export class Model extends ModelGrants {
         break
     }
     return { code: OK, fields: [] }
+  }
+
+  admit({ op: _op, ...start }: AdmitRun): Reply {
+    const before = this.startOf(start.member)
+    if (before?.nonce === start.nonce) return { code: OK, fields: [before.run] }
+    if (before === undefined && this.starts.length >= this.limits.membersMax) return no('LIMIT_REACHED')
+    this.gone(start.member)
+    this.starts.push({ ...start, run: ++this.runs })
+    return { code: OK, fields: [this.runs] }
+  }
+
+  configure(c: Configuration): Reply {
+    if (c.voters.length === 0) return no('INVALID_ARGUMENT')
+    this.configuration = c
+    const all = [...c.voters, ...c.outgoing, ...c.learners]
+    const removed = this.starts.filter(({ member }) => !all.some((peer) => peer.startsWith(`${member}@`)))
+    for (const { member } of removed) this.gone(member)
+    return { code: OK, fields: [] }
+  }
+
+  startOf(member: string): Start | undefined {
+    return this.starts.find((one) => one.member === member)
+  }
+
+  /** The member's process is no more. */
+  gone(member: string): void {
+    for (const w of this.waiting) if (w.member === member) w.lostMs ??= this.timeMs
+    this.starts = this.starts.filter((one) => one.member !== member)
+  }
+
+  /** Whether the entry is executed: an uncounted one, or a batch of the current run above all that were. */
+  counts({ member, run, batch }: Entry): boolean {
+    if (batch === 0) return true
+    if (this.startOf(member)?.run !== run || batch <= this.lastBatch(run)) return false
+    this.executed.push({ member, run, batch })
+    return true
+  }
+
+  lastBatch(run: number): number {
+    return Math.max(0, ...this.executed.filter((one) => one.run === run).map(({ batch }) => batch))
   }
 
   once(c: Acquire | Revoke, run: (r: Remembered | null) => Reply): Reply {
@@ -303,6 +348,19 @@ export class Model extends ModelGrants {
     const views = names.map((name) => this.view(name)).filter((view) => view !== null)
     const leases = views.slice(0, query.limit)
     return { leases, next: views.length > query.limit ? leases.at(-1)![0] : null }
+  }
+
+  members(): unknown[] {
+    return [...this.starts]
+      .sort((a, b) => (a.member < b.member ? -1 : 1))
+      .map(({ member: id, run, nonce, url, peerUrl }) => ({
+        id,
+        run,
+        nonce,
+        batch: this.lastBatch(run),
+        url,
+        peerUrl,
+      }))
   }
 
   get timed(): boolean {

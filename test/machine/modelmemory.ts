@@ -2,7 +2,7 @@
  * What the naive model (model.ts) knows, and what it remembers of what is over: endings, outcomes of requests, marks.
  * Plain arrays; whatever is asked for is found by walking.
  */
-import type { Acquire, LossReason, Reply, RequestToken } from '@leasehold/protocol'
+import type { Acquire, Configuration, LossReason, Reply, RequestToken } from '@leasehold/protocol'
 import { ERRORS, type ErrorCode } from '@leasehold/protocol'
 import type { Entry, MachineLimits } from '@leasehold/server/machine'
 
@@ -60,6 +60,15 @@ export interface Mark {
   atMs: number
 }
 
+/** One start of a member's process, as it was admitted. */
+export interface Start {
+  member: string
+  run: number
+  nonce: string
+  url: string
+  peerUrl: string
+}
+
 export const no = (code: ErrorCode): Reply => ({ code: ERRORS[code].wire, fields: [] })
 export const drop = <T>(list: T[], item: T) => void list.splice(list.indexOf(item), 1)
 
@@ -73,6 +82,11 @@ export class ModelMemory {
   token = 0
   waiterIds = 0
   runs = 0
+  /** The current start of each member that is known. */
+  starts: Start[] = []
+  /** Every counted batch that was executed, in order. */
+  executed: { member: string; run: number; batch: number }[] = []
+  configuration: Configuration | null = null
   audit = { first: 1, last: 0 }
   grants: Grant[] = []
   delays: Delay[] = []

@@ -71,6 +71,7 @@ class Trial {
       [model.timeMs, model.horizonMs, model.timed, model.waiting.length, model.grants.length, model.audit],
       'the counts',
     )
+    same([machine.members, machine.configuration], [model.members(), model.configuration], 'the cluster')
     must(this.#judge.waiters === machine.waiterCount, 'every waiter is still to be settled')
   }
 }

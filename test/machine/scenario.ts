@@ -14,6 +14,7 @@ import {
   OP,
   type RequestToken,
   type Revoke,
+  run,
   term,
   waiterId,
   wallMs,
@@ -26,6 +27,16 @@ const NAMES = ['a', 'a/b', 'b']
 const HOLDERS = ['h1', 'h2', 'h3']
 const PRINCIPALS = ['alice', 'bob']
 const MEMBERS = ['n1', 'n2']
+const CONFIGURATIONS = [
+  { voters: ['n1@d', 'n2@d'], outgoing: [], learners: [] },
+  { voters: ['n1@d'], outgoing: ['n2@d'], learners: [] },
+  { voters: ['n1@d'], outgoing: [], learners: ['n1@e', 'n3@d'] },
+  { voters: ['n2@d'], outgoing: [], learners: [] },
+  { voters: [], outgoing: [], learners: ['n1@d'] },
+].map((lists) => {
+  const peers = [...lists.voters, ...lists.outgoing, ...lists.learners]
+  return { ...lists, addresses: Object.fromEntries(peers.map((peer) => [peer, `${peer[1]}.example:7421`])) }
+})
 const STRING_KEYS = ['k1', 'k2', 'k3']
 
 /** How a request gets its token. */
@@ -53,13 +64,18 @@ export type Act =
   | { is: 'renew' | 'release' | 'transfer'; pick: number; name: number | null; to: number; principal: number }
   | { is: 'cancel'; back: number; ahead: boolean }
   | { is: 'lost'; pick: number }
-  | { is: 'run'; member: number }
+  | { is: 'run'; member: number; again: boolean }
+  | { is: 'configure'; pick: number }
   | { is: 'trim'; back: number }
   | { is: 'raise'; by: number }
   | { is: 'beat' | 'sweep' }
 
+/** How the entry's batch is numbered; `again` is the member's last counted batch, commands and all. */
+const COUNTED = ['no', 'next', 'next', 'skip', 'again', 'again', 'earlier', 'old run', 'no run'] as const
+type Counted = (typeof COUNTED)[number]
+
 export type Step =
-  | { is: 'entry'; afterMs: number; terms: number; member: number; acts: Act[] }
+  | { is: 'entry'; afterMs: number; terms: number; member: number; counted: Counted; acts: Act[] }
   /** Storage takes what changed. */
   | { is: 'checkpoint' }
   /** All rows go through their stored form. */
@@ -137,7 +153,8 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.oneof(
-      fc.record({ is: fc.constant('run' as const), member: fc.nat(1) }),
+      fc.record({ is: fc.constant('run' as const), member: fc.nat(1), again: fc.boolean() }),
+      fc.record({ is: fc.constant('configure' as const), pick: fc.nat(CONFIGURATIONS.length - 1) }),
       fc.record({ is: fc.constant('trim' as const), back: fc.integer({ min: -1, max: 5 }) }),
       fc.record({ is: fc.constant('raise' as const), by: fc.integer({ min: -2, max: 9 }) }),
       fc.record({ is: fc.constantFrom('beat' as const, 'sweep' as const) }),
@@ -153,6 +170,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       afterMs: fc.constantFrom(0, 1, 7, 40, 100, 150, 260, 500, 1_000, 2_500, 12_000, 90_000),
       terms: fc.constantFrom(0, 0, 0, 0, 0, 1, 2),
       member: fc.nat(1),
+      counted: fc.constantFrom(...COUNTED),
       acts: fc.array(act, { maxLength: 4 }),
     }),
   },
@@ -178,7 +196,10 @@ export const limits: fc.Arbitrary<MachineLimits> = fc.record({
   holdMs: fc.constantFrom(200, 1_000),
   holdEveryMs: fc.constantFrom(1_500, 10_000),
   tokenMax: fc.constant(Number.MAX_SAFE_INTEGER),
+  membersMax: fc.constantFrom(1, 2, 64),
 })
+
+type Batch = Pick<Entry, 'member' | 'run' | 'batch' | 'commands'>
 
 /** Makes entries of steps, by what the model knows. */
 export class Scenario {
@@ -186,6 +207,8 @@ export class Scenario {
   #index = 0
   #term = 1
   #timeMs = 0
+  readonly #batches = new Map<string, Batch>()
+  #starts = 0
   readonly #sent: (Acquire | Revoke)[] = []
   readonly #next = new Map<string, number>()
 
@@ -201,9 +224,25 @@ export class Scenario {
       index: logIndex(++this.#index),
       timeMs: clusterMs(this.#timeMs),
       wallMs: wallMs(1_700_000_000_000 + this.#timeMs),
-      member: MEMBERS[step.member]!,
-      commands: step.acts.map((one) => this.#command(one)),
+      ...this.#batch(step),
     }
+  }
+
+  #batch({ member: at, counted, acts }: Extract<Step, { is: 'entry' }>): Batch {
+    const member = MEMBERS[at]!
+    const before = this.#batches.get(member)
+    if (counted === 'again' && before !== undefined) return before
+    const current = this.#model.startOf(member)?.run ?? 0
+    const last = this.#model.lastBatch(current)
+    const commands = acts.map((one) => this.#command(one))
+    if (counted === 'no') return { member, run: run(0), batch: 0, commands }
+    const batch = { member, run: run(current), batch: last + 1, commands }
+    if (counted === 'skip') batch.batch = last + 3
+    if (counted === 'earlier') batch.batch = Math.max(1, last - 1)
+    if (counted === 'old run') batch.run = run(Math.max(0, current - 1))
+    if (counted === 'no run') batch.run = run(0)
+    this.#batches.set(member, batch)
+    return batch
   }
 
   #command(act: Act): Command {
@@ -240,7 +279,9 @@ export class Scenario {
       case 'lost':
         return { op: INTERNAL_OP.waiterLost, waiter: waiterId(this.#model.waiting[act.pick]?.id ?? act.pick) }
       case 'run':
-        return { op: INTERNAL_OP.admitRun, member: MEMBERS[act.member]! }
+        return this.#start(MEMBERS[act.member]!, act.again)
+      case 'configure':
+        return { op: INTERNAL_OP.configure, configuration: CONFIGURATIONS[act.pick]! }
       case 'trim':
         return { op: INTERNAL_OP.trimAudit, through: auditSeq(Math.max(0, this.#model.audit.last - act.back)) }
       case 'raise':
@@ -250,6 +291,11 @@ export class Scenario {
       case 'sweep':
         return { op: INTERNAL_OP.sweep }
     }
+  }
+
+  #start(member: string, again: boolean): Command {
+    const nonce = (again ? this.#model.startOf(member)?.nonce : undefined) ?? `start-${++this.#starts}`
+    return { op: INTERNAL_OP.admitRun, member, nonce, url: `http://${member}:${nonce}`, peerUrl: nonce }
   }
 
   #send<C extends Acquire | Revoke>(command: C): C {

@@ -56,6 +56,8 @@ t.test('a stored row of an unknown shape is refused, never guessed', async (t) =
     endings: ['0', [1, 'a', 0, null, 5]],
     marks: ['p s:1', ['p', 's:1', 5, 5, 1]],
     records: ['p s:1 #1', ['p', 's:1', 1, 5, 2, 1, null, null, 1, 5]],
+    members: ['n1', [3, 'nonce', 7, 'http://n1:7420', 'n1:7421']],
+    configuration: ['configuration', ['n1@d', 'n1:7421', 1, 'n2@d', 'n2:7421', 4]],
   }
   for (const [name, [key, fields]] of Object.entries(good)) {
     table(new Machine(), name).load(key, fields, 1)
@@ -133,6 +135,8 @@ t.test('all that a machine remembers is on disk after a checkpoint, and comes ba
       ['endings', 1],
       ['marks', 1],
       ['records', 2],
+      ['members', 0],
+      ['configuration', 0],
     ],
   )
   d.machine = disk.load({})

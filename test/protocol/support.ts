@@ -7,10 +7,12 @@ import {
   type AuditType,
   auditSeq,
   type Command,
+  type Configuration,
   clusterMs,
   type ErrorCode,
   fencingToken,
   INTERNAL_OP,
+  LIMITS,
   type LossReason,
   OP,
   ProtocolError,
@@ -88,6 +90,29 @@ export const tokens = naturals.map((n) => fencingToken(Math.max(1, n)))
 export const texts = fc.string({ unit: fc.constantFrom(...'aZ~ "\n\0é߿ࠀ\ufeff\uffff😀'), maxLength: 80 })
 const keys = fc.oneof(naturals, fc.string({ unit: fc.constantFrom(...'aZ09-!~'), minLength: 1, maxLength: 40 }))
 
+/** Visible ASCII without an '@'. */
+const words = (maxLength: number) => fc.string({ unit: fc.constantFrom(...'aZ09-!~'), minLength: 1, maxLength })
+export const memberIds = names.map((name) => name.replaceAll('@', '-'))
+export const peerIds = fc.tuple(memberIds, words(16)).map(([member, directory]) => `${member}@${directory}`)
+
+/** Well-formed ones: each peer has any of the roles that go together, and each member votes under one directory. */
+export const configurations: fc.Arbitrary<Configuration> = fc
+  .uniqueArray(fc.tuple(peerIds, words(40), fc.constantFrom('v', 'vo', 'o', 'ol', 'l')), {
+    selector: ([peer]) => peer.slice(0, peer.indexOf('@')),
+    minLength: 1,
+    maxLength: 9,
+  })
+  .map((all) => {
+    const peers = all.map(([peer, address, roles], at) => ({ peer, address, roles: at === 0 ? 'vo' : roles }))
+    const having = (role: string) =>
+      peers
+        .filter(({ roles }) => roles.includes(role))
+        .map(({ peer }) => peer)
+        .sort()
+    const addresses = Object.fromEntries(peers.map(({ peer, address }) => [peer, address]))
+    return { voters: having('v'), outgoing: having('o'), learners: having('l'), addresses }
+  })
+
 const requestTokens = fc.record({ scope: texts, key: keys, lowest: naturals, knownMs: naturals.map(clusterMs) })
 const asked = { principal: names, name: names }
 
@@ -108,7 +133,14 @@ export const commands: fc.Arbitrary<Command> = fc.oneof(
   fc.record({ op: fc.constant(OP.revoke), ...asked, request: fc.option(requestTokens) }),
   fc.record({ op: fc.constant(OP.cancelWait), principal: names, scope: texts, key: keys }),
   fc.record({ op: fc.constantFrom(INTERNAL_OP.beat, INTERNAL_OP.sweep) }),
-  fc.record({ op: fc.constant(INTERNAL_OP.admitRun), member: names }),
+  fc.record({
+    op: fc.constant(INTERNAL_OP.admitRun),
+    member: memberIds,
+    nonce: words(LIMITS.nonceBytesMax),
+    url: texts,
+    peerUrl: texts,
+  }),
+  fc.record({ op: fc.constant(INTERNAL_OP.configure), configuration: configurations }),
   fc.record({ op: fc.constant(INTERNAL_OP.waiterLost), waiter: naturals.map(waiterId) }),
   fc.record({ op: fc.constant(INTERNAL_OP.trimAudit), through: naturals.map(auditSeq) }),
   fc.record({ op: fc.constant(INTERNAL_OP.raiseTokens), floor: tokens }),

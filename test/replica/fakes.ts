@@ -135,7 +135,8 @@ export class FakeMachine implements StateMachine {
     this.log.push(`apply ${entry.index}`)
     this.applied.push(entry)
     this.timeMs = entry.timeMs
-    return { replies: entry.commands.map((command) => this.#reply(command)), settled, revoked, events, moreDue }
+    const replies = entry.commands.map((command) => this.#reply(command))
+    return { executed: true, replies, settled, revoked, events, moreDue }
   }
   lease() {
     return null

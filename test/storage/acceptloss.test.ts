@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { clusterMs, fencingToken, INTERNAL_OP, LIMITS, logIndex, OP, term, wallMs } from '@leasehold/protocol'
+import { clusterMs, fencingToken, INTERNAL_OP, LIMITS, logIndex, OP, run, term, wallMs } from '@leasehold/protocol'
 import { LevelDisk, recoverDirectory } from '@leasehold/server/cli'
 import { type Entry, Machine } from '@leasehold/server/machine'
 import { openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
@@ -45,6 +45,8 @@ function acquire(index: number, count: number): Entry {
     timeMs: clusterMs(index * 10),
     wallMs: wallMs(1_700_000_000_000),
     member: 'n1',
+    run: run(0),
+    batch: 0,
     commands: Array.from({ length: count }, (_, at) => ({
       op: OP.acquire,
       principal: 'p',

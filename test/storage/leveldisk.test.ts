@@ -99,6 +99,14 @@ t.test('what another version wrote is refused, and not called damaged', async (t
   identity.writeInt32BE(crc32c(identity, 4), 0)
   writeFileSync(join(path, 'identity'), identity)
   t.match(await refusal(openOn(new LevelDisk(path), [written])), { code: 'NEWER_VERSION', message: /format 9/ })
+  identity.fill(
+    1,
+    identity.indexOf('leasehold') + 'leasehold'.length,
+    identity.indexOf('leasehold') + 'leasehold'.length + 2,
+  )
+  identity.writeInt32BE(crc32c(identity, 4), 0)
+  writeFileSync(join(path, 'identity'), identity)
+  t.match(await refusal(openOn(new LevelDisk(path), [written])), { code: 'OLDER_VERSION', message: /format 1/ })
 })
 
 t.test('without CURRENT no empty volume takes the place of the lost one', async (t) => {

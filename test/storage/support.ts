@@ -7,6 +7,7 @@ import {
   INTERNAL_OP,
   logIndex,
   OP,
+  run,
   term,
   wallMs,
 } from '@leasehold/protocol'
@@ -83,6 +84,8 @@ export function entryOf(index: number, options: { term?: number; commands?: numb
     timeMs: clusterMs(index * 10),
     wallMs: wallMs(1_700_000_000_000 + index),
     member: 'n1',
+    run: run(index % 3),
+    batch: index % 5,
     commands: Array.from({ length: commands }, (_, at) =>
       at === 0 && salt === ''
         ? { op: INTERNAL_OP.beat }
