@@ -24,7 +24,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'server/raft': room([]),
   // The hash of the chains is a computation, no I/O. The machine's shapes are what storage writes down.
   'server/storage': room(['server/ports'], ['server/machine'], ['@msgpack/msgpack', 'node:crypto']),
-  'server/peers': room(['server/ports']),
+  // It owns the sockets between members, as http/ owns those of clients.
+  'server/peers': room(['server/ports'], [], ['node:net']),
   'server/replica': room(['server/machine', 'server/raft', 'server/ports'], ['server/storage']),
   'server/quota': room(['server/replica', 'server/ports']),
   'server/publish': room(['server/replica', 'server/ports']),

@@ -1,0 +1,6 @@
+export { type Address, parseAddress } from './address.js'
+export { Door, type DoorOptions } from './door.js'
+export { VERSIONS, type Versions } from './greeting.js'
+export { PEER_LIMITS, type PeerLimits } from './limits.js'
+export { plainSockets, type Sockets } from './sockets.js'
+export { type LinkView, TcpTransport, type TcpTransportOptions } from './tcptransport.js'
