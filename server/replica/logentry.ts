@@ -2,7 +2,25 @@
  * An entry as the consensus core carries it: the machine's entry, and what the core must know of it. The latter is derived
  * from the entry itself, so that nothing of it is stored or sent.
  */
+import { encodeCommands, INTERNAL_OP } from '@leasehold/protocol'
 import type { Entry } from '../machine/index.js'
 import type { LogEntry } from '../raft/index.js'
 
-export interface ReplicaEntry extends Entry, LogEntry {}
+export interface ReplicaEntry extends Entry, LogEntry {
+  readonly body: Uint8Array
+}
+
+/** Besides its body, about. */
+const HEAD_BYTES = 96
+
+export function carried(entry: Entry): ReplicaEntry {
+  const { term, index, timeMs, wallMs, member, run, batch, commands } = entry
+  const body = entry.body ?? encodeCommands(commands)
+  const bytes = body.length + HEAD_BYTES
+  return { term, index, timeMs, wallMs, member, run, batch, commands, body, bytes, reconfigures: reconfigures(entry) }
+}
+
+/** Only a leader speaks for the cluster, and never in a counted batch. */
+export function reconfigures({ batch, commands }: Pick<Entry, 'batch' | 'commands'>): boolean {
+  return batch === 0 && commands.some((command) => command.op === INTERNAL_OP.configure)
+}
