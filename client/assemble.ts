@@ -7,6 +7,7 @@ import { Timeline } from './clocks.js'
 import type { Config } from './config.js'
 import type { Core } from './core.js'
 import { DeadlineWheel } from './deadline.js'
+import { Endpoints, seedOf } from './endpoints.js'
 import type { LeaseholdError } from './errors.js'
 import { GrantTable } from './grants.js'
 import { Link, type LinkOwner } from './link.js'
@@ -23,7 +24,8 @@ export function assemble(config: Config, world: World): Core {
   const watches = new Watches()
   const owner: LinkOwner = {
     opened(welcome) {
-      session.learn(welcome.clusterMs, welcome.clusterId)
+      session.greeted(welcome.clusterId)
+      session.learn(welcome.clusterMs)
       calls.opened()
       cancels.opened()
     },
@@ -31,6 +33,7 @@ export function assemble(config: Config, world: World): Core {
     pushes(pushes) {
       for (const push of pushes) {
         if (push[0] === 'ended') grants.ended(push[1], push[2], push[3] as LossReason)
+        else if (push[0] === 'away') link.leave(push[3], push[2])
         else watches.push(push)
       }
     },
@@ -38,8 +41,11 @@ export function assemble(config: Config, world: World): Core {
       calls.lost()
       watches.lost()
     },
-    wanted: () => calls.size > 0,
+    stayed: () => calls.opened(),
+    wanted: () => calls.size > 0 || calls.listening,
+    listening: () => calls.listening,
     refused: (code, detail) => calls.refused(code, detail),
+    clusterId: () => session.clusterId,
   }
   const hello = () => ({
     clientName: config.name,
@@ -47,7 +53,8 @@ export function assemble(config: Config, world: World): Core {
     lowestUnanswered: session.lowest,
     credential: config.credential,
   })
-  const link = new Link({ world, endpoints: config.endpoints, seed: session.seed, hello, owner })
+  const endpoints = new Endpoints(config.endpoints, session.seed ^ seedOf(config.name))
+  const link = new Link({ world, endpoints, seed: session.seed, hello, owner })
   const calls = new Calls({ clocks, timeline, wheel, session, link, askTime: () => askTime() })
   const cancels = new Cancels({ clocks, timeline, session, calls })
   const core: Core = {

@@ -12,10 +12,15 @@ import { Outbox } from './outbox.js'
 import { backoffMs, RetryBudget } from './retry.js'
 import type { Session } from './session.js'
 
-/** An attempt without an answer for this long is made again, budget permitting. */
+/** An attempt without an answer for this long is made again, budget permitting; */
 export const ATTEMPT_MS = 2_000
+/** for so long, somebody asks whether the member is there at all. */
+export const SUSPECT_MS = 250
 /** Unanswered requests of one client. */
 export const CALLS_MAX = 65_536
+
+/** A refusal of this member, not of the cluster: another one may do. */
+const ELSEWHERE: ReadonlySet<ErrorCode> = new Set(['NO_QUORUM', 'SHUTTING_DOWN'])
 
 export interface CallsParts {
   readonly clocks: Clocks
@@ -98,8 +103,10 @@ export class Calls implements CallTable {
   /** Keeps the process alive as long as somebody waits for what no request stands for: the next event of a watch. */
   setAwake(who: object, on: boolean): void {
     if (on === this.#awake.has(who)) return
-    if (on) this.#awake.add(who)
-    else this.#awake.delete(who)
+    if (on) {
+      this.#awake.add(who)
+      this.#parts.link.listen()
+    } else this.#awake.delete(who)
     if (on && this.#holding++ === 0) this.#hold(true)
     if (!on && --this.#holding === 0) this.#hold(false)
   }
@@ -123,6 +130,13 @@ export class Calls implements CallTable {
     this.#reserved.delete(id)
   }
 
+  /** Whether a request stands in a queue, or somebody waits for an event: the member has the word. */
+  get listening(): boolean {
+    if (this.#awake.size > 0) return true
+    for (const call of this.#byId.values()) if (call.state === STATE.queued) return true
+    return false
+  }
+
   /** There is a connection: what was under way when the last one went is sent again, for one token of each budget. */
   opened(): void {
     const nowMs = this.#parts.clocks.monotonicMs()
@@ -141,9 +155,7 @@ export class Calls implements CallTable {
   /** The connection is gone. */
   lost(): void {
     for (const call of this.#byId.values()) {
-      if (call.state !== STATE.sent && call.state !== STATE.queued) continue
-      this.#leaveFlight(call, STATE.stranded)
-      this.#parts.wheel.set(call, call.deadlineMs)
+      if (call.state === STATE.sent || call.state === STATE.queued) this.#strand(call)
     }
     if (this.#byId.size > 0) this.#parts.link.want()
   }
@@ -182,6 +194,10 @@ export class Calls implements CallTable {
     }
     if (call.state === STATE.sent || call.state === STATE.queued) {
       this.#parts.link.suspect()
+      if (call.state === STATE.sent && nowMs < call.sentMs + ATTEMPT_MS) {
+        this.#parts.wheel.set(call, Math.min(call.deadlineMs, call.sentMs + ATTEMPT_MS, nowMs + SUSPECT_MS))
+        return
+      }
       const waitMs = this.#budgetOf(call).waitMs(nowMs)
       if (waitMs === 0) {
         this.#backOff(call, nowMs, backoffMs(this.#parts.session.seed, call.id, call.attempt))
@@ -204,6 +220,7 @@ export class Calls implements CallTable {
       return
     }
     this.#budgetOf(call).success()
+    this.#parts.link.served()
     this.#remove(call)
     call.answered(code, fields, mark)
   }
@@ -212,6 +229,8 @@ export class Calls implements CallTable {
     call.queued = true
     if (attempt !== call.attempt || call.state !== STATE.sent) return
     this.#leaveFlight(call, STATE.queued)
+    this.#parts.link.served()
+    this.#parts.link.listen()
     const patienceMs = call.queuedForMs() + ATTEMPT_MS
     this.#parts.wheel.set(call, Math.min(call.deadlineMs, this.#parts.clocks.monotonicMs() + patienceMs))
   }
@@ -224,6 +243,10 @@ export class Calls implements CallTable {
     if (attempt !== call.attempt || call.state === STATE.backoff || call.state === STATE.ready) return
     if (!ERRORS[code].retryable) {
       this.#fail(call, this.#errorOf(call))
+      return
+    }
+    if (ELSEWHERE.has(code) && this.#parts.link.leave(detail)) {
+      this.#strand(call)
       return
     }
     const nowMs = this.#parts.clocks.monotonicMs()
@@ -239,6 +262,12 @@ export class Calls implements CallTable {
   #backOff(call: Call, nowMs: number, pauseMs: number): void {
     this.#leaveFlight(call, STATE.backoff)
     this.#parts.wheel.set(call, Math.min(call.deadlineMs, nowMs + pauseMs))
+  }
+
+  /** It is sent again with the next connection. */
+  #strand(call: Call): void {
+    this.#leaveFlight(call, STATE.stranded)
+    this.#parts.wheel.set(call, call.deadlineMs)
   }
 
   /** The pause is over: another attempt, if the budget has it. Renewals wait for the budget; others fail. */
@@ -259,7 +288,7 @@ export class Calls implements CallTable {
   #sent(call: Call, nowMs: number): void {
     call.state = STATE.sent
     this.#inFlight++
-    this.#parts.wheel.set(call, Math.min(call.deadlineMs, nowMs + ATTEMPT_MS))
+    this.#parts.wheel.set(call, Math.min(call.deadlineMs, nowMs + SUSPECT_MS))
   }
 
   #leaveFlight(call: Call, state: Call['state']): void {

@@ -1,37 +1,35 @@
 /**
- * The connection to the cluster, one at a time: dials, greets, takes frames apart, and comes back after a loss, with
- * jitter, at the next endpoint. Never connects before somebody wants it, and never closes because of a timeout alone:
- * only where a ping, sent because an answer is overdue, finds silence.
+ * The link to the cluster: which connection is used, and when to go to another member. One connection is used at a time;
+ * a move to another member dials while the old one still brings answers, and changes over once the new one has greeted.
+ * Never connects before somebody wants it, never dials twice at once, and never uses a member of another cluster.
  */
 import {
-  decodePushes,
-  decodeRefused,
-  decodeReplies,
-  decodeWelcome,
   ERRORS,
   type ErrorCode,
-  encodeHello,
-  errorOfWire,
-  FRAME_KIND,
   type Hello,
   LIMITS,
-  openFrame,
   type Push,
   type Welcome,
   type WireReply,
 } from '@leasehold/protocol'
 import type { Timer } from './clocks.js'
+import { Connection, type ConnectionOwner } from './connection.js'
+import type { Endpoint, Endpoints } from './endpoints.js'
 import { backoffMs } from './retry.js'
-import type { Socket, SocketEvents } from './socket.js'
 import type { World } from './world.js'
 
-/** From the first packet to the welcome. */
-const GREETING_MS = 3_000
-/** A ping that finds nobody for this long ends the connection. */
-const SILENCE_MS = 3_000
-const CLOSE_MS = 1_000
+/** From the dial to the welcome, while there are endpoints that have not been tried; */
+const GREETING_MS = 1_000
+/** and afterwards, when slow may be all that there is. */
+const GREETING_MS_MAX = 3_000
 /** Longest pause between two tries to connect: within the time for which a new term ends nothing, so that holders are back in it. */
 const PAUSE_MS_MAX = LIMITS.holdMs
+/** A try without a pause, as after a loss, comes no sooner than this after the last one. */
+const AT_ONCE_EVERY_MS = 1_000
+/** While somebody waits for what the member has to say by itself, and it says nothing, it is asked this often whether it is there. */
+const LISTEN_MS = 1_000
+/** Nobody is asked who was heard so lately. */
+const HEARD_MS = 200
 /** The jitter of reconnects is that of a request with this number. */
 const CONNECT_REQUEST = 0
 
@@ -39,190 +37,244 @@ export interface LinkOwner {
   opened(welcome: Welcome): void
   replies(replies: readonly WireReply[]): void
   pushes(pushes: readonly Push[]): void
-  /** The connection is gone. Whoever still waits for an answer calls want(). */
+  /** The connection is gone, or a new one takes its place. Whoever still waits for an answer calls want(). */
   lost(): void
+  /** A move came to nothing: the connection that there was is used on. */
+  stayed(): void
   /** Whether there still is something to connect for. */
   wanted(): boolean
+  /** Whether somebody waits for what a member says by itself: the end of a wait, the next event. */
+  listening(): boolean
   /** Turned away, and another try would be, too. */
   refused(code: ErrorCode, detail: string): void
+  /** The cluster that this client began with; null before the first greeting. */
+  clusterId(): string | null
 }
 
 export interface LinkOptions {
   readonly world: World
-  readonly endpoints: readonly string[]
-  /** Seeds the jitter, and the endpoint to begin with. */
+  readonly endpoints: Endpoints
+  /** Seeds the jitter. */
   readonly seed: number
   readonly hello: () => Hello
   readonly owner: LinkOwner
 }
 
-type State = 'idle' | 'pause' | 'dialling' | 'open' | 'closed'
-
 export class Link {
   readonly #options: LinkOptions
-  #state: State = 'idle'
-  #socket: Socket | null = null
-  /** Counts connections; events of earlier ones are not listened to. */
-  #generation = 0
-  #endpoint: number
+  /** Greeted. */
+  #current: Connection | null = null
+  /** Dialled, and not greeted yet. */
+  #coming: Connection | null = null
+  /** The current one is good for answers that are on their way, and for nothing new. */
+  #leaving = false
+  #closed = false
   /** Connections that failed since one last brought an answer. */
   #failures = 0
   #notBeforeMs = 0
-  #heardMs = 0
-  #pinged = false
+  #atOnceMs = Number.NEGATIVE_INFINITY
+  /** Endpoints that a move has tried. */
+  #tried = 0
   #held = false
-  #timer: Timer | null = null
-  #whenEnded: (() => void) | null = null
+  #pause: Timer | null = null
+  #listen: Timer | null = null
+  #leaderUrl: string | null = null
   #limits: Welcome['limits'] = { ...LIMITS, inFlightMax: 1 }
+  #lastUrl = ''
   /** Why there is no connection, for people. */
   trouble = 'not connected yet'
 
   constructor(options: LinkOptions) {
     this.#options = options
-    this.#endpoint = (options.seed >>> 0) % options.endpoints.length
   }
 
+  /** Whether something new may be sent. */
   get open(): boolean {
-    return this.#state === 'open'
+    return this.#current !== null && !this.#leaving
   }
   /** What the member asks its clients to keep to. */
   get limits(): Welcome['limits'] {
     return this.#limits
   }
+  /** The one that was dialled last. */
   get endpoint(): string {
-    return this.#options.endpoints[this.#endpoint]!
+    return this.#lastUrl
   }
 
   /** There is something to send: connects unless that is under way. */
   want(): void {
-    if (this.#state !== 'idle') return
-    const waitMs = this.#notBeforeMs - this.#options.world.clocks.monotonicMs()
+    if (this.open || this.#closed || this.#coming !== null || this.#pause !== null) return
+    const waitMs = this.#notBeforeMs - this.#nowMs()
     if (waitMs <= 0) {
       this.#dial()
       return
     }
-    this.#state = 'pause'
-    this.#after(waitMs, () => {
-      this.#state = 'idle'
+    this.#pause = this.#options.world.clocks.after(waitMs, () => {
+      this.#pause = null
       if (this.#options.owner.wanted()) this.#dial()
     })
   }
 
   send(frame: Uint8Array): void {
-    this.#socket?.send(frame)
+    this.#current?.send(frame)
   }
 
   /** Whether the connection keeps the process alive. */
   hold(on: boolean): void {
     this.#held = on
-    this.#socket?.hold(on)
+    this.#current?.hold(on)
+    this.#coming?.hold(on)
+  }
+
+  /** The member has executed something: it serves. */
+  served(): void {
+    this.#failures = 0
   }
 
   /** An answer is overdue: asks whether anybody is there. */
   suspect(): void {
-    if (this.#state !== 'open' || this.#pinged) return
-    const generation = this.#generation
-    const askedMs = this.#options.world.clocks.monotonicMs()
-    this.#pinged = true
-    this.#socket?.ping()
-    this.#after(SILENCE_MS, () => {
-      this.#pinged = false
-      if (generation === this.#generation && this.#heardMs < askedMs) this.#end(`${this.endpoint} does not answer`)
+    this.#current?.suspect(HEARD_MS)
+  }
+
+  /** Somebody waits for what the member says by itself: from now on, silence is looked into. */
+  listen(): void {
+    if (this.#listen !== null || this.#current === null || this.#closed) return
+    this.#listen = this.#options.world.clocks.after(LISTEN_MS, () => {
+      this.#listen = null
+      if (!this.#options.owner.listening()) return
+      this.#current?.suspect(LISTEN_MS)
+      this.listen()
     })
+  }
+
+  /**
+   * The member cannot serve now (it shuts down, it has no quorum, it is silent): another one shall. What is under way here may
+   * still be answered until then. False where there is no other one to go to. `leaderUrl`: who would be best, as the member says.
+   */
+  leave(why: string, leaderUrl: string | null = null): boolean {
+    if (this.#options.endpoints.count === 1 || this.#closed) return false
+    const current = this.#current
+    if (current === null || this.#leaving) return true
+    this.#leaving = true
+    this.#tried = 0
+    this.#failed(current.endpoint, why)
+    this.#options.endpoints.hint(leaderUrl ?? this.#leaderUrl)
+    if (this.#options.owner.wanted()) this.want()
+    else this.#let(current)
+    return true
   }
 
   /** Safe to call twice. Resolves once the socket is gone, or a second has passed. */
-  close(): Promise<void> {
-    this.#timer?.cancel()
-    const socket = this.#socket
-    this.#state = 'closed'
-    if (socket === null) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#after(CLOSE_MS, () => socket.terminate())
-      this.#whenEnded = resolve
-      socket.close()
-    })
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#pause?.cancel()
+    this.#listen?.cancel()
+    this.#coming?.drop()
+    await this.#current?.close()
   }
 
-  #after(delayMs: number, task: () => void): void {
-    this.#timer?.cancel()
-    this.#timer = this.#options.world.clocks.after(delayMs, task)
+  #nowMs(): number {
+    return this.#options.world.clocks.monotonicMs()
   }
 
   #dial(): void {
-    this.#state = 'dialling'
-    const generation = ++this.#generation
-    const current = () => generation === this.#generation
-    const events: SocketEvents = {
-      opened: () => {
-        if (current() && this.#state === 'dialling') this.#socket?.send(encodeHello(this.#options.hello()))
-      },
-      message: (bytes) => {
-        if (current() && this.#state !== 'closed') this.#message(bytes)
-      },
-      pong: () => {
-        this.#heardMs = this.#options.world.clocks.monotonicMs()
-      },
-      ended: (why) => {
-        if (current()) this.#ended(why)
-      },
-    }
-    this.#after(GREETING_MS, () => this.#end(`${this.endpoint} did not greet within ${GREETING_MS} ms`))
-    this.#socket = this.#options.world.dial(this.endpoint, events)
-    this.#socket.hold(this.#held)
+    const { endpoints, world, hello } = this.#options
+    const endpoint = endpoints.next(this.#nowMs(), this.#current?.endpoint ?? null)
+    const greetingMs = this.#failures < endpoints.count && endpoints.count > 1 ? GREETING_MS : GREETING_MS_MAX
+    this.#lastUrl = endpoint.url
+    this.#tried++
+    this.#coming = new Connection(world, endpoint, greetingMs, hello, this.#events)
+    this.#coming.hold(this.#held)
   }
 
-  #message(bytes: Uint8Array): void {
-    this.#heardMs = this.#options.world.clocks.monotonicMs()
-    const { owner } = this.#options
-    try {
-      const { kind } = openFrame(bytes)
-      if (kind === FRAME_KIND.replies && this.#state === 'open') {
-        this.#failures = 0
-        owner.replies(decodeReplies(bytes))
-      } else if (kind === FRAME_KIND.pushes && this.#state === 'open') owner.pushes(decodePushes(bytes))
-      else if (kind === FRAME_KIND.welcome && this.#state === 'dialling') this.#welcomed(decodeWelcome(bytes))
-      else if (kind === FRAME_KIND.refused) this.#refused(decodeRefused(bytes))
-      else this.#end(`${this.endpoint} sent a frame of kind ${kind} out of turn`)
-    } catch (error) {
-      this.#end(`${this.endpoint} broke the protocol: ${(error as Error).message}`)
-    }
+  readonly #events: ConnectionOwner = {
+    welcomed: (connection, welcome) => this.#welcomed(connection, welcome),
+    replies: (replies) => this.#options.owner.replies(replies),
+    pushes: (pushes) => this.#options.owner.pushes(pushes),
+    quiet: (connection) => {
+      if (connection === this.#current) this.leave(`${connection.endpoint.url} does not answer`)
+    },
+    refused: (code, detail) => {
+      if (!ERRORS[code].retryable) this.#options.owner.refused(code, detail)
+    },
+    ended: (connection, why) => this.#ended(connection, why),
   }
 
-  #welcomed(welcome: Welcome): void {
-    this.#timer?.cancel()
-    this.#state = 'open'
-    this.#pinged = false
+  #welcomed(connection: Connection, welcome: Welcome): void {
+    const clusterId = this.#options.owner.clusterId()
+    if (clusterId !== null && clusterId !== welcome.clusterId) {
+      this.#foreign(connection, welcome.clusterId, clusterId)
+      return
+    }
+    const before = this.#current
+    this.#current = connection
+    this.#coming = null
+    this.#leaving = false
     this.#limits = welcome.limits
+    this.#leaderUrl = welcome.leaderUrl
+    connection.endpoint.foreign = false
+    if (before !== null) {
+      before.drop()
+      this.#options.owner.lost()
+    }
     this.#options.owner.opened(welcome)
+    if (this.#options.owner.listening()) this.listen()
   }
 
-  #refused(refusal: { code: number; detail: string }): void {
-    const code = errorOfWire(refusal.code)
-    this.#end(`${this.endpoint} refused the session: ${refusal.detail}`)
-    if (!ERRORS[code].retryable) this.#options.owner.refused(code, refusal.detail)
+  /** Nothing of one cluster means anything in another one: not a token, not a cursor, not a time. */
+  #foreign(connection: Connection, theirs: string, ours: string): void {
+    const { endpoint } = connection
+    const { endpoints, owner, world } = this.#options
+    const detail = `${endpoint.url} belongs to cluster ${theirs}; this client began with cluster ${ours}`
+    if (!endpoint.foreign) world.warn?.(detail)
+    endpoint.foreign = true
+    connection.drop()
+    if (endpoints.allForeign) owner.refused('WRONG_CLUSTER', detail)
+    this.#ended(connection, detail)
   }
 
-  /** Gives this connection up; what its socket still says is not listened to. */
-  #end(why: string): void {
-    this.#socket?.terminate()
-    this.#ended(why)
-  }
-
-  #ended(why: string): void {
-    const wasClosed = this.#state === 'closed'
-    this.#generation++
-    this.#timer?.cancel()
-    this.#socket = null
-    this.#pinged = false
-    this.trouble = why
-    this.#whenEnded?.()
-    if (wasClosed) return
-    this.#state = 'idle'
-    this.#failures++
-    this.#endpoint = (this.#endpoint + 1) % this.#options.endpoints.length
-    const pauseMs = backoffMs(this.#options.seed, CONNECT_REQUEST, this.#failures, PAUSE_MS_MAX)
-    this.#notBeforeMs = this.#options.world.clocks.monotonicMs() + pauseMs
+  /** Lets go of a connection that nobody wants any more. */
+  #let(connection: Connection): void {
+    this.#current = null
+    this.#leaving = false
+    connection.drop()
     this.#options.owner.lost()
+  }
+
+  #ended(connection: Connection, why: string): void {
+    this.#failed(connection.endpoint, why)
+    if (connection === this.#current) {
+      this.#current = null
+      this.#leaving = false
+      this.#options.endpoints.hint(this.#leaderUrl)
+      this.#options.owner.lost()
+      return
+    }
+    this.#coming = null
+    if (this.#current === null) this.#options.owner.lost()
+    else if (this.#tried >= this.#options.endpoints.count - 1) this.#stay()
+    else if (this.#options.owner.wanted()) this.want()
+    else this.#let(this.#current)
+  }
+
+  /** Nobody else would have this client: better here than nowhere. */
+  #stay(): void {
+    this.#leaving = false
+    this.#options.owner.stayed()
+  }
+
+  /** When, and where not, to try next. The first try after a loss comes at once; the pauses between more grow. */
+  #failed(endpoint: Endpoint, why: string): void {
+    const nowMs = this.#nowMs()
+    endpoint.failedMs = nowMs
+    this.trouble = why
+    this.#failures++
+    if (this.#failures === 1 && nowMs - this.#atOnceMs >= AT_ONCE_EVERY_MS) {
+      this.#atOnceMs = nowMs
+      this.#notBeforeMs = nowMs
+      return
+    }
+    const attempt = Math.max(1, this.#failures - 1)
+    this.#notBeforeMs = nowMs + backoffMs(this.#options.seed, CONNECT_REQUEST, attempt, PAUSE_MS_MAX)
   }
 }

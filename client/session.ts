@@ -54,13 +54,21 @@ export class Session {
     while (this.#lowest < this.#next && !this.#unanswered.has(this.#lowest)) this.#lowest++
   }
 
-  /** Cluster time as a member told it. Another cluster starts anew. */
-  learn(clusterMs: number, clusterId: string | null = this.#clusterId): void {
-    if (clusterId !== this.#clusterId || clusterMs >= this.#knownMs) {
-      this.#knownMs = clusterMs
-      this.#known = this.#timeline.mark()
-    }
+  /** The cluster that it is a session of: the one that greeted first, for good. Null before. */
+  get clusterId(): string | null {
+    return this.#clusterId
+  }
+
+  /** The first greeting; later ones are of the same cluster. */
+  greeted(clusterId: string): void {
     this.#clusterId = clusterId
+  }
+
+  /** Cluster time as a member told it. One that lags behind teaches nothing. */
+  learn(clusterMs: number): void {
+    if (clusterMs < this.#knownMs) return
+    this.#knownMs = clusterMs
+    this.#known = this.#timeline.mark()
   }
 
   /** The cluster time to send with a first attempt, or null where it must be asked for first. */

@@ -8,6 +8,13 @@ export interface World {
   readonly dial: Dial
   /** Unpredictable bytes: the session's id, and through it the jitter's seed. */
   randomBytes(count: number): Uint8Array
+  /** Tells an operator what is wrong with the setting-up, and does not fail a call by itself. */
+  warn?(detail: string): void
 }
 
-export const systemWorld: World = { clocks: systemClocks, dial: dialWebSocket, randomBytes }
+export const systemWorld: World = {
+  clocks: systemClocks,
+  dial: dialWebSocket,
+  randomBytes,
+  warn: (detail) => process.emitWarning(detail, { type: 'LeaseholdWarning' }),
+}

@@ -101,6 +101,13 @@ export const ERRORS = {
     'No member could be reached in time',
     'See executed for whether the request may have had an effect.',
   ),
+  WRONG_CLUSTER: row(
+    0,
+    0,
+    false,
+    'Another cluster answers',
+    'No endpoint belongs to the cluster that this client began with. Correct the endpoints, or create a new client.',
+  ),
   CLOSED: row(0, 0, false, 'The client is closed', 'Create a new client.'),
 } as const satisfies Record<string, ErrorRow>
 

@@ -38,11 +38,15 @@ export interface Welcome {
 /** `fields` as replies.ts has them. */
 export type WireReply = readonly [id: number, attempt: number, code: number, fields: readonly unknown[]]
 
-/** A push: a lease of this client was ended by somebody else, an event of a watch, or the end of a watch. */
+/**
+ * A push: a lease of this client was ended by somebody else, an event of a watch, the end of a watch, or that this member is no
+ * longer the one to ask (`code` says why: it shuts down, or has no quorum; the url is the leader's, where it is known).
+ */
 export type Push =
   | readonly [kind: 'ended', name: string, token: number, reason: string]
   | readonly [kind: 'event', watchId: number, cursor: string, event: readonly unknown[]]
   | readonly [kind: 'watchEnd', watchId: number, code: number, detail: string]
+  | readonly [kind: 'away', code: number, leaderUrl: string | null, detail: string]
 
 const HEAD_BYTES = 4
 const U32_MAX = 0xffff_ffff
@@ -240,8 +244,13 @@ function checkPush(push: readonly unknown[]): void {
       checkInteger(push[2], 'code', 0, 0xffff)
       checkString(push[3], 'detail', LIMITS.detailBytesMax)
       return
+    case 'away':
+      checkInteger(push[1], 'code', 0, 0xffff)
+      if (push[2] !== null) checkVisible(push[2], 'leaderUrl', LIMITS.urlBytesMax)
+      checkString(push[3], 'detail', LIMITS.detailBytesMax)
+      return
     default:
-      throw refuse(`push must be ended, event or watchEnd, not ${describe(push[0])}`)
+      throw refuse(`push must be ended, event, watchEnd or away, not ${describe(push[0])}`)
   }
 }
 

@@ -40,14 +40,27 @@ export const error = (code: ErrorCode, ...fields: unknown[]): Answer => [
   ...(fields.length > 0 ? fields : ['said the fake', 0]),
 ]
 
+/** What a member does with what it gets. */
+export interface Script {
+  readonly time: TestTime
+  readonly received: Received[]
+  frames: number
+  readonly inFlightMax: number
+  readonly clusterId: string
+  readonly clusterMs: number
+  readonly leaderUrl: string | null
+  readonly greet: (connection: FakeConnection) => void
+  readonly answer: (request: Received) => Answer | null
+}
+
 export class FakeConnection implements SocketHandle {
-  readonly #world: FakeWorld
+  readonly #world: Script
   readonly #socket: Socket
   readonly #reader = new RequestReader()
   hello: Hello | null = null
   gone = false
 
-  constructor(world: FakeWorld, socket: Socket) {
+  constructor(world: Script, socket: Socket) {
     this.#world = world
     this.#socket = socket
   }
@@ -66,8 +79,8 @@ export class FakeConnection implements SocketHandle {
 
   welcome(): void {
     const limits = { frameBytesMax: 1_048_576, frameRequestsMax: 1_024, inFlightMax: this.#world.inFlightMax }
-    const { clusterId, clusterMs } = this.#world
-    this.#socket.send(encodeWelcome({ clusterId, memberId: 'm1', term: 1, leaderUrl: null, clusterMs, limits }))
+    const { clusterId, clusterMs, leaderUrl } = this.#world
+    this.#socket.send(encodeWelcome({ clusterId, memberId: 'm1', term: 1, leaderUrl, clusterMs, limits }))
   }
   refuse(code: ErrorCode): void {
     this.#socket.send(encodeRefused(ERRORS[code].wire, 'go away'))
@@ -102,7 +115,7 @@ export class FakeConnection implements SocketHandle {
   }
 }
 
-export class FakeWorld {
+export class FakeWorld implements Script {
   readonly time = new TestTime()
   readonly network = new TestNetwork(this.time)
   readonly machine = new TestMachine(this.time)
@@ -111,6 +124,7 @@ export class FakeWorld {
   frames = 0
   inFlightMax = 4_096
   clusterId = 'c1'
+  leaderUrl: string | null = null
   clusterMs = 1_000
   /** Connections that were tried. */
   dials = 0

@@ -115,9 +115,9 @@ const requests: readonly Fault[] = [
   {
     name: 'client: a timeout closes the connection',
     claim: 'a timeout alone never closes a connection',
-    file: 'client/link.ts',
-    find: 'if (generation === this.#generation && this.#heardMs < askedMs)',
-    replace: 'if (generation === this.#generation && this.#heardMs < askedMs + 1e12)',
+    file: 'client/connection.ts',
+    find: '    this.#socket.ping()\n',
+    replace: '',
     tests: [test('requests')],
   },
   {

@@ -1,5 +1,6 @@
 /** All planted faults, room by room. */
 import { clientFaults } from './client.js'
+import { failoverFaults } from './failover.js'
 import type { Fault } from './fault.js'
 import { machineFaults } from './machine.js'
 import { protocolFaults } from './protocol.js'
@@ -8,6 +9,7 @@ import { storageFaults } from './storage.js'
 
 export const faults: readonly Fault[] = [
   ...clientFaults,
+  ...failoverFaults,
   ...machineFaults,
   ...protocolFaults,
   ...replicaFaults,

@@ -28,7 +28,7 @@ t.test('the statuses are those of the HTTP contract', async (t) => {
     [500, ['AUDIT_CORRUPT', 'INTERNAL']],
     [503, ['LIMIT_REACHED', 'OVERLOADED', 'NO_QUORUM', 'SHUTTING_DOWN']],
     [504, ['OUTCOME_UNKNOWN']],
-    [0, ['ABORTED', 'UNREACHABLE', 'CLOSED']],
+    [0, ['ABORTED', 'UNREACHABLE', 'WRONG_CLUSTER', 'CLOSED']],
   ]
   for (const [status, codes] of contract) for (const code of codes) t.equal(ERRORS[code].status, status, code)
   t.same(contract.flatMap(([, codes]) => codes).sort(), Object.keys(ERRORS).sort(), 'none is left out')

@@ -162,12 +162,14 @@ t.test('pushes come back as they went, and other shapes do not', async (t) => {
     ['ended', 'billing/leader', 17, 'revoked'],
     ['event', 3, 'c-1.99', [1, 2, ['x']]],
     ['watchEnd', 3, 21, 'the cursor is gone'],
+    ['away', 28, 'http://127.0.0.1:7420', 'it shuts down'],
+    ['away', 27, null, ''],
   ]
   t.same(decodePushes(encodePushes(pushes)), pushes)
   const bad: [unknown, RegExp][] = [
     ['x', /^push must be an array/],
     [['ended', 'a', 1], /^push takes 4 fields, not 3$/],
-    [['other', 1, 1, 1], /^push must be ended, event or watchEnd, not the string "other"$/],
+    [['other', 1, 1, 1], /^push must be ended, event, watchEnd or away, not the string "other"$/],
     [['ended', '', 1, 'revoked'], /^name must not be empty/],
     [['ended', 'a', 0, 'revoked'], /^token must be/],
     [['ended', 'a', 1, ''], /^reason must be/],
@@ -177,6 +179,9 @@ t.test('pushes come back as they went, and other shapes do not', async (t) => {
     [['watchEnd', 'x', 1, ''], /^watchId must be/],
     [['watchEnd', 1, 65_536, ''], /^code must be/],
     [['watchEnd', 1, 1, null], /^detail must be a string/],
+    [['away', -1, null, ''], /^code must be/],
+    [['away', 1, 7, ''], /^leaderUrl must be/],
+    [['away', 1, null, 7], /^detail must be a string/],
   ]
   for (const [push, sentence] of bad) {
     refused(t, () => decodePushes(frameOf(5, 1, [push])), 'INVALID_ARGUMENT', sentence)

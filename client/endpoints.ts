@@ -1,0 +1,72 @@
+/**
+ * Which member to go to next. Any member serves, so the order is of no meaning to one client; over all clients it spreads
+ * them, since each begins elsewhere. Never comes back to an endpoint that failed lately while there is another one,
+ * never follows a hint to an address that the caller did not name, and never follows one twice.
+ */
+import { jitter } from './retry.js'
+
+/** An endpoint that failed is tried last for so long. */
+export const FAILED_MS = 10_000
+
+export interface Endpoint {
+  /** An origin, without a path. */
+  readonly url: string
+  /** When it last failed, on the monotonic clock. */
+  failedMs: number
+  /** Another cluster answered there, when last asked. */
+  foreign: boolean
+}
+
+export class Endpoints {
+  /** In the order in which this client goes round. */
+  readonly #all: readonly Endpoint[]
+  #at = -1
+  #hinted: Endpoint | null = null
+
+  /** `seed` decides the order: a function of the client's name and of chance. */
+  constructor(urls: readonly string[], seed: number) {
+    const drawn = [...new Set(urls)].map((url, i) => ({ url, draw: jitter(seed, i, 0) }))
+    drawn.sort((a, b) => a.draw - b.draw)
+    this.#all = drawn.map(({ url }) => ({ url, failedMs: Number.NEGATIVE_INFINITY, foreign: false }))
+  }
+
+  get count(): number {
+    return this.#all.length
+  }
+
+  /** Whether another cluster answered wherever somebody did. */
+  get allForeign(): boolean {
+    return this.#all.every((endpoint) => endpoint.foreign)
+  }
+
+  /** The one to dial now. `but`: not this one, where there is any other. */
+  next(nowMs: number, but: Endpoint | null): Endpoint {
+    const hinted = this.#hinted
+    this.#hinted = null
+    let best: Endpoint | null = hinted !== null && hinted !== but && fit(hinted, nowMs) ? hinted : null
+    for (let i = 1; i <= this.#all.length && best === null; i++) {
+      const one = this.#all[(this.#at + i) % this.#all.length]!
+      if (one !== but && fit(one, nowMs)) best = one
+    }
+    for (const one of this.#all)
+      if (one !== but && (best === null || (!fit(best, nowMs) && one.failedMs < best.failedMs))) best = one
+    const chosen = best ?? this.#all[0]!
+    this.#at = this.#all.indexOf(chosen)
+    return chosen
+  }
+
+  /** Who leads, as a member told it: the next one to go to, should it come to that, where it is an endpoint of ours. */
+  hint(url: string | null): void {
+    const origin = url !== null && URL.canParse(url) ? new URL(url).origin : null
+    this.#hinted = this.#all.find((endpoint) => endpoint.url === origin) ?? null
+  }
+}
+
+const fit = ({ failedMs, foreign }: Endpoint, nowMs: number) => !foreign && nowMs - failedMs >= FAILED_MS
+
+/** A number from a name (FNV-1a), for seeds. */
+export function seedOf(name: string): number {
+  let h = 0x811c9dc5
+  for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 0x01000193)
+  return h | 0
+}
