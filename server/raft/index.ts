@@ -1,1 +1,3 @@
+export * from './limits.js'
+export * from './raft.js'
 export * from './types.js'
