@@ -10,7 +10,6 @@ export class OwnReading<E extends LogEntry> {
   readonly #node: Node<E>
   /** Read back, not handed over yet. They continue what was handed over last. */
   #entries: readonly E[] = []
-  #wanted: Fetch | null = null
   /** A read is under way. */
   #fetching = false
   /** Its answer is of a log that is no more. */
@@ -30,10 +29,12 @@ export class OwnReading<E extends LogEntry> {
   }
 
   takeFetch(): Fetch | null {
-    this.#want()
-    const fetch = this.#wanted
-    this.#wanted = null
-    return fetch
+    const { id, log, limits } = this.#node
+    const next = log.handover
+    if (next === null || this.#fetching || this.#entries.length > 0 || next.from >= log.inMemoryFrom) return null
+    const through = Math.min(next.through, log.inMemoryFrom - 1, next.from + limits.appendEntriesMax - 1)
+    this.#fetching = true
+    return { to: id, from: next.from, through: logIndex(through), bytesMax: limits.appendBytesMax }
   }
 
   fetched(entries: readonly E[]): void {
@@ -52,7 +53,6 @@ export class OwnReading<E extends LogEntry> {
   /** The log continues after a snapshot. */
   restarted(): void {
     this.#entries = []
-    this.#wanted = null
     this.#void = this.#fetching
   }
 
@@ -72,14 +72,5 @@ export class OwnReading<E extends LogEntry> {
     const out = this.#entries.slice(0, count)
     this.#entries = this.#entries.slice(count)
     return out
-  }
-
-  #want(): void {
-    const { id, log, limits } = this.#node
-    const next = log.handover
-    if (next === null || this.#fetching || this.#entries.length > 0 || next.from >= log.inMemoryFrom) return
-    const through = Math.min(next.through, log.inMemoryFrom - 1, next.from + limits.appendEntriesMax - 1)
-    this.#fetching = true
-    this.#wanted = { to: id, from: next.from, through: logIndex(through), bytesMax: limits.appendBytesMax }
   }
 }
