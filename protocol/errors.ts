@@ -93,6 +93,14 @@ export const ERRORS = {
     'Internal error',
     'This is a defect. The log of the server has the details under the request id.',
   ),
+  MEMBER_NOT_FOUND: row(32, 404, false, 'No such member', 'See GET /v1/cluster for the members.'),
+  MEMBERSHIP_CONFLICT: row(
+    33,
+    409,
+    true,
+    'The change of members does not fit',
+    'The detail says what stands against it. Nothing was changed.',
+  ),
   ABORTED: row(0, 0, false, 'Aborted by the caller', 'The signal that was passed in has fired.'),
   UNREACHABLE: row(
     0,
