@@ -2,6 +2,7 @@
 import { clientFaults } from './client.js'
 import { failoverFaults } from './failover.js'
 import type { Fault } from './fault.js'
+import { linearizabilityFaults } from './linearizability.js'
 import { machineFaults } from './machine.js'
 import { protocolFaults } from './protocol.js'
 import { replicaFaults } from './replica.js'
@@ -10,6 +11,7 @@ import { storageFaults } from './storage.js'
 export const faults: readonly Fault[] = [
   ...clientFaults,
   ...failoverFaults,
+  ...linearizabilityFaults,
   ...machineFaults,
   ...protocolFaults,
   ...replicaFaults,
