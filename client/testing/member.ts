@@ -2,7 +2,7 @@
 import { createIntake, type Intake } from '@leasehold/server/intake'
 import { Machine } from '@leasehold/server/machine'
 import { silent } from '@leasehold/server/ports'
-import { createReplica, type Replica, type ReplicatedLog, SingleLog } from '@leasehold/server/replica'
+import { createReplica, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { createSessions, type Sessions, type Socket, type SocketHandle } from '@leasehold/server/session'
 import { type MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
 import type { TestMachine } from './machine.js'
@@ -43,8 +43,8 @@ export class TestMember implements Acceptor {
   ): Promise<TestMember> {
     const state = new Machine()
     const store = await openStore(disk, { tables: state.tables, fatal, memberId: MEMBER_ID })
-    const shared = { clock: machine, telemetry: silent, memberId: MEMBER_ID }
-    const honest = new SingleLog({ store, ...shared })
+    const shared = { clock: machine, random, telemetry: silent, memberId: MEMBER_ID }
+    const honest = new RaftLog({ store, transport: null, fatal, ...shared })
     const log = tampering.log?.(honest) ?? honest
     const whole = await createReplica({ log, store, machine: state, fatal, ...shared })
     const replica = tampering.replica?.(whole) ?? whole

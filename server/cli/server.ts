@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
 import type { Disk, Random } from '../ports/index.js'
-import { createReplica, type RetentionOptions, SingleLog } from '../replica/index.js'
+import { createReplica, RaftLog, type RetentionOptions } from '../replica/index.js'
 import { directoryState, formDirectory, openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
 import { realClock } from './clock.js'
@@ -60,8 +60,8 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const store: Store = await openStore(disk, { tables: machine.tables, fatal, memberId })
     open.push(() => store.close())
     for (const notice of store.recovered.notices) telemetry.log('warn', 'damage found', { notice })
-    const shared = { clock: realClock, telemetry, memberId }
-    const log = new SingleLog({ store, ...shared })
+    const shared = { clock: realClock, random: realRandom, telemetry, memberId }
+    const log = new RaftLog({ store, transport: null, fatal, ...shared })
     const replica = await createReplica({ log, store, machine, fatal, ...retentionOf(config), ...shared })
     open.push(() => replica.close())
     const stall = watchLoop()
@@ -71,7 +71,6 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const { createHttp } = await import('../http/index.js')
     const http = await createHttp({
       replica,
-      random: realRandom,
       info: { version: config.version },
       metrics: telemetry,
       ...shared,

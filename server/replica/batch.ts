@@ -44,7 +44,13 @@ export class Batch {
   /** Refuses what is past its deadline, and lets nothing in any more. Afterwards every command here is proposed. */
   close(nowMs: number, refuse: Refuse): void {
     this.#closed = true
+    this.expire(nowMs, refuse)
+  }
+
+  /** Refuses what is past its deadline. Never after the close. */
+  expire(nowMs: number, refuse: Refuse): void {
     if (this.#earliestMs >= nowMs) return
+    this.#earliestMs = Number.POSITIVE_INFINITY
     let kept = 0
     for (let i = 0; i < this.commands.length; i++) {
       if (this.#deadlinesMs[i]! < nowMs) {
@@ -55,8 +61,11 @@ export class Batch {
       this.recipients[kept] = this.recipients[i]!
       this.ids[kept] = this.ids[i]!
       this.attempts[kept] = this.attempts[i]!
+      this.#deadlinesMs[kept] = this.#deadlinesMs[i]!
+      this.#earliestMs = Math.min(this.#earliestMs, this.#deadlinesMs[i]!)
       kept++
     }
     this.commands.length = this.recipients.length = this.ids.length = this.attempts.length = kept
+    this.#deadlinesMs.length = kept
   }
 }

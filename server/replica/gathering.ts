@@ -3,7 +3,7 @@
  * one grows. Bounded in count and bytes; whoever finds it full is refused at once.
  */
 import { type ClientCommand, OP } from '@leasehold/protocol'
-import { Batch } from './batch.js'
+import { Batch, type Refuse } from './batch.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { Recipient } from './replica.js'
 
@@ -58,6 +58,12 @@ export class Gathering {
     }
     last.add(command, bytes, to, id, attempt, deadlineMs)
     return true
+  }
+
+  /** Nothing closes for now: what is past its deadline by this time is refused, and need not wait any longer. */
+  expire(nowMs: number, refuse: Refuse): void {
+    for (const batch of this.#batches) batch.expire(nowMs, refuse)
+    while (this.#batches.length > 0 && this.#batches[0]!.count === 0) this.#batches.shift()
   }
 
   /** The batch that closes next leaves; null where nothing has gathered. */

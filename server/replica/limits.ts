@@ -23,6 +23,24 @@ export const REPLICA_LIMITS = {
   /** A refused command is told to come back between once and twice this. */
   retryAfterMs: 50,
 
+  // the way to the leader
+  /** Batches on their way at a time: enough to keep the leader's next close busy, few enough for large ones. */
+  forwardedMax: 3,
+  /** Of other members, that wait for the leader's next close. */
+  inboundMax: 256,
+  inboundBytesMax: 16 * MIB,
+  /** A process asks for its run again after this. */
+  admitAgainMs: 500,
+  /** Without a leader for so long, commands are refused at once. */
+  leaderlessMsMax: 1_200,
+
+  // reads
+  readAgainMs: 90,
+  readMsMax: 2_000,
+
+  /** Applied in one turn of the loop. */
+  applyBytes: 262_144,
+
   // what is written down
   checkpointMs: 100,
   /** Rows of up to 1 KiB: this also keeps a checkpoint within 8 MiB. */
@@ -44,6 +62,8 @@ export const REPLICA_LIMITS = {
   subscribersMax: 10_000,
 
   gaugeMs: 1_000,
+  /** Of a shutdown: what has no answer by then gets none. */
+  drainMsMax: 3_000,
   closeMsMax: 4_000,
 } as const
 
@@ -54,6 +74,10 @@ export function assertReplicaLimits(l: { readonly [K in keyof typeof REPLICA_LIM
     [l.idleFlushMs + l.tickMs <= l.checkpointMs, 'idle rows are flushed as soon as busy ones'],
     [l.tickMs < LIMITS.beatMs, 'ticks are finer than beats'],
     [l.electionMsMax < l.hangMsMax, 'a hung disk is unready before it is fatal'],
+    [l.electionMsMax < l.leaderlessMsMax, 'an election is no reason to refuse'],
+    [l.electionMsMax < l.readMsMax, 'a read outlives an election'],
+    [l.inboundBytesMax >= 2 * l.forwardedMax * l.batchBytesMax, 'two members may send as much as they may'],
+    [l.drainMsMax < l.closeMsMax, 'what could not be drained is written down in time'],
     [l.batchBytesMax >= 2 * LIMITS.frameBytesMax, 'a frame of commands fits a batch'],
     [l.batchCommandsMax >= LIMITS.frameRequestsMax, 'the requests of a frame fit a batch'],
   ]

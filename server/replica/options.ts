@@ -1,5 +1,5 @@
 /** What a replica is made of: the wiring brings the log, the store and the machine; tests also bring narrower limits. */
-import type { Clock, Telemetry } from '../ports/index.js'
+import type { Clock, Random, Telemetry } from '../ports/index.js'
 import type { Store } from '../storage/index.js'
 import type { CheckpointOptions } from './checkpoint.js'
 import type { GatheringOptions } from './gathering.js'
@@ -12,8 +12,12 @@ export interface ReplicaOptions extends GatheringOptions, CheckpointOptions, Ret
   readonly store: Store
   readonly machine: StateMachine
   readonly clock: Clock
+  readonly random: Random
   readonly telemetry: Telemetry
   readonly memberId: string
+  /** Where clients and members reach this one, for the others to tell; '' or left out: nothing is said. */
+  readonly url?: string
+  readonly peerUrl?: string
   /** Ends the process: a disk that hangs, a machine that throws. Nobody gets an answer afterwards. */
   readonly fatal: (error: Error) => void
 }

@@ -1,46 +1,39 @@
 /**
- * The way of a batch: commands gather, the batch closes and is stamped, the log makes it durable, the machine applies
- * it, and everybody gets an answer. It must never answer before the commit, never let a command join a stamped batch,
- * and never refuse one that was proposed. Nothing here is allocated per command.
+ * What a member does with committed entries: the machine applies them, everybody gets an answer, and what they left to be written
+ * down is staged. It must never answer before the commit, never answer a command twice, and never go on after something
+ * threw. Nothing here is allocated per command.
  */
 import {
   type ClientCommand,
   type ClusterMs,
-  type Command,
+  type Configuration,
   ERRORS,
   type ErrorCode,
   INTERNAL_OP,
+  type InternalCommand,
   type LogIndex,
+  type PeerId,
   QUEUED,
   type Reply,
   type Term,
   type WaiterId,
 } from '@leasehold/protocol'
-import type { Applied, Entry } from '../machine/index.js'
+import type { Applied } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { Store } from '../storage/index.js'
 import { Answers } from './answers.js'
 import type { Batch } from './batch.js'
-import { Beats } from './beats.js'
 import { Checkpoint } from './checkpoint.js'
-import { ClusterClock } from './clusterclock.js'
 import { Feed } from './feed.js'
-import { Gathering } from './gathering.js'
+import type { Forward } from './forwards.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { LogFollower, ReplicatedLog } from './log.js'
+import type { ReplicaEntry } from './logentry.js'
 import type { ReplicaOptions } from './options.js'
+import { Outbound } from './outbound.js'
 import type { Recipient } from './replica.js'
 import type { StateMachine } from './statemachine.js'
 import { Waiting } from './waiting.js'
-
-/** An append of this member under way, or committed and not yet applied. */
-interface Flight {
-  readonly index: LogIndex
-  /** So many of its commands, the first, are the member's own. */
-  readonly own: number
-  readonly batch: Batch | null
-  readonly startedMs: number
-}
 
 /** What a queued request is told when this member goes: it was executed, insofar as it stands in a queue. */
 const QUEUE_KEPT =
@@ -58,26 +51,20 @@ export interface PipelineHooks {
 
 export class Pipeline implements LogFollower {
   readonly feed: Feed
+  readonly #outbound: Outbound
   readonly #log: ReplicatedLog
   readonly #store: Store
   readonly #machine: StateMachine
   readonly #clock: Clock
   readonly #telemetry: Telemetry
-  readonly #memberId: string
   readonly #hooks: PipelineHooks
-  readonly #cluster: ClusterClock
-  readonly #gathering: Gathering
   readonly #waiting = new Waiting()
   readonly #answers: Answers
-  readonly #beats = new Beats()
   readonly #checkpoint: Checkpoint
-  readonly #flights: Flight[] = []
   #dead = false
   #admitted = false
   #appliedIndex: LogIndex
-  #inFlight = 0
-  /** A close of the batch, or a flush of refusals, is already set for this turn. */
-  #closing = false
+  /** A flush of refusals is already set for this turn. */
   #refusing = false
   #moved: (() => void) | null = null
 
@@ -87,46 +74,48 @@ export class Pipeline implements LogFollower {
     this.#machine = options.machine
     this.#clock = options.clock
     this.#telemetry = options.telemetry
-    this.#memberId = options.memberId
     this.#hooks = hooks
     this.feed = new Feed(options.telemetry)
-    this.#cluster = new ClusterClock(options.clock)
-    this.#gathering = new Gathering(options)
     this.#answers = new Answers((to, error) => this.#recipientFailed(to, error))
     this.#checkpoint = new Checkpoint(options.store, options.log, options.machine.tables, options)
     this.#appliedIndex = options.store.recovered.checkpointIndex
+    this.#outbound = new Outbound(options, {
+      refuse: (to, id, attempt, code) => this.refuse(to, id, attempt, code),
+      guard: (step) => this.#guard(step),
+    })
   }
 
   get appliedIndex(): LogIndex {
     return this.#appliedIndex
   }
-
+  get configuration(): Configuration | null {
+    return this.#machine.configuration
+  }
   /** Commands accepted and not yet answered; waiting ones have been answered by QUEUED. */
   get inFlight(): number {
-    return this.#inFlight
+    return this.#outbound.inFlight
+  }
+  /** This process has its run, and somebody leads, or will soon. */
+  get serving(): boolean {
+    return this.#admitted && !this.#outbound.leaderless
   }
 
   // Into the batch
 
   submit(command: ClientCommand, to: Recipient, id: number, attempt: number, deadlineMs: number): void {
     if (this.#dead) return
-    if (!this.#gathering.add(command, to, id, attempt, deadlineMs, this.#now)) {
-      this.refuse(to, id, attempt, 'OVERLOADED')
-      return
-    }
-    this.#inFlight++
-    if (!this.#closing) this.#closeSoon()
+    if (!this.serving) this.refuse(to, id, attempt, 'NO_QUORUM')
+    else if (!this.#outbound.submit(command, to, id, attempt, deadlineMs)) this.refuse(to, id, attempt, 'OVERLOADED')
   }
 
   /** A command of the member's own, for the next entry. */
-  want(command: Parameters<Beats['want']>[0]): void {
-    this.#beats.want(command)
-    this.#closeSoon()
+  want(command: InternalCommand): void {
+    this.#outbound.want(command)
   }
 
   /** The recipient is gone; what it asked for is executed, its waiters are reported lost. */
   detach(to: Recipient): void {
-    if (this.#inFlight > 0) this.#answers.leave(to, this.#gathering.newest)
+    if (this.inFlight > 0) this.#answers.leave(to, this.#outbound.gathering.newest)
     for (const waiter of this.#waiting.detach(to)) this.want({ op: INTERNAL_OP.waiterLost, waiter })
   }
 
@@ -141,50 +130,49 @@ export class Pipeline implements LogFollower {
     this.#clock.soon(() => {
       this.#refusing = false
       this.#answers.flush()
+      this.#moved?.()
     })
   }
 
   // What the log tells
 
   lead(term: Term, baseMs: ClusterMs): void {
-    this.#cluster.lead(baseMs)
-    // A log of one member leads once per process, so its term tells one run from another.
-    const nonce = `term-${term}`
-    this.#beats.want({ op: INTERNAL_OP.admitRun, member: this.#memberId, nonce, url: '', peerUrl: '' })
-    this.#guard(() => this.#closeBatch())
+    this.#guard(() => this.#outbound.lead(term, baseMs))
   }
-
-  follow(): void {
-    this.#cluster.follow()
+  follow(term: Term, leader: PeerId | null): void {
+    this.#guard(() => this.#outbound.follow(term, leader))
+    this.#moved?.()
   }
-
-  settled(index: LogIndex): void {
-    this.#guard(() => this.#settle(index))
+  forwarded(from: PeerId, message: Forward): void {
+    this.#guard(() => this.#outbound.forwarded(from, message))
   }
-
-  #settle(index: LogIndex): void {
-    const flight = this.#flights.find((one) => one.index === index)
-    if (flight !== undefined) {
-      const seconds = (this.#clock.monotonicMs() - flight.startedMs) / 1_000
-      this.#telemetry.flush(seconds, flight.batch?.count ?? 0)
-    }
-    this.#flushed()
-    this.#closeBatch()
+  linked(peer: PeerId, change: 'up' | 'down' | 'room'): void {
+    this.#guard(() => this.#outbound.linked(peer, change))
   }
-
-  apply(entry: Entry): void {
+  room(): void {
+    this.#guard(() => this.#outbound.advance())
+  }
+  flushing(): void {
+    this.#guard(() => this.#checkpoint.beforeFlush(this.#clock.monotonicMs()))
+  }
+  flushed(): void {
+    this.#hooks.flushed()
+    this.#guard(() => this.#checkpoint.flushed())
+    this.#moved?.()
+  }
+  apply(entry: ReplicaEntry): void {
     this.#guard(() => this.#applyEntry(entry))
   }
 
   // Ticks and the end
 
   tick(nowMs: number): void {
-    this.#cluster.gather()
-    if (!this.#admitted) return
-    this.#beats.tick(nowMs, this.#machine.timed)
     this.#guard(() => {
-      if (!this.#gathering.empty || this.#beats.due) this.#closeBatch()
-      if (!this.#store.flushing && this.#checkpoint.idleDue(nowMs)) this.#flushIdle()
+      this.#outbound.tick(nowMs)
+      if (!this.#store.flushing && this.#checkpoint.idleDue(nowMs)) {
+        this.#checkpoint.stage()
+        this.#log.flush()
+      }
     })
   }
 
@@ -194,18 +182,24 @@ export class Pipeline implements LogFollower {
     this.#moved?.()
   }
 
-  /** Finishes what was accepted, tells the waiters, and writes everything down. Nothing may be submitted any more. */
-  async drain(): Promise<void> {
+  /**
+   * Finishes what was accepted, tells the waiters, and writes everything down. Nothing may be submitted any more. What has no answer by
+   * `untilMs` gets OUTCOME_UNKNOWN.
+   */
+  async drain(untilMs: number): Promise<void> {
     const moved = () => new Promise<void>((resolve) => (this.#moved = resolve))
-    while (!this.#dead && (this.#inFlight > 0 || this.#busy)) await moved()
+    const late = () => this.#clock.monotonicMs() >= untilMs
+    const stop = this.#clock.after(untilMs - this.#clock.monotonicMs(), () => this.#moved?.())
+    while (!this.#dead && !late() && (this.inFlight > 0 || this.#outbound.busy || this.#store.flushing)) await moved()
+    stop()
+    if (this.inFlight > 0 && !this.#store.flushing) this.#outbound.abandon()
     for (const { to, id, attempt } of this.#waiting.drain()) this.refuse(to, id, attempt, 'OUTCOME_UNKNOWN', QUEUE_KEPT)
     this.#answers.flush()
-    this.#guard(() => this.#flushIdle())
-    while (!this.#dead && this.#busy) await moved()
-  }
-
-  get #busy(): boolean {
-    return this.#flights.length > 0 || this.#store.flushing
+    this.#guard(() => {
+      this.#checkpoint.stage()
+      this.#log.flush()
+    })
+    while (!this.#dead && this.#store.flushing) await moved()
   }
 
   /** Whatever throws here has broken an invariant: better no answer than a wrong one. */
@@ -219,75 +213,34 @@ export class Pipeline implements LogFollower {
     }
   }
 
-  // The way itself
-
-  readonly #now = (): number => this.#clock.monotonicMs()
-
-  #closeSoon(): void {
-    if (this.#closing || !this.#log.ready) return
-    this.#closing = true
-    this.#clock.soon(() => {
-      this.#closing = false
-      this.#guard(() => this.#closeBatch())
-    })
-  }
-
-  /** Closes the first batch, stamps and appends it, if the log takes one now. */
-  #closeBatch(): void {
-    if (!this.#log.ready) return
-    const nowMs = this.#clock.monotonicMs()
-    const batch = this.#takeBatch(nowMs)
-    const own = this.#beats.take(batch === null, nowMs)
-    if (batch === null && own.length === 0) return
-    // Its own ones first: that a connection was lost comes before whatever its client asked for on the next one.
-    const commands: readonly Command[] =
-      batch === null ? own : own.length === 0 ? batch.commands : [...own, ...batch.commands]
-    this.#checkpoint.beforeFlush(nowMs)
-    const index = this.#log.append({ timeMs: this.#cluster.stamp(), wallMs: this.#clock.wallMs(), commands })
-    this.#flights.push({ index, own: own.length, batch, startedMs: nowMs })
-    if (batch !== null) this.#telemetry.stage('queue', (nowMs - batch.openedMs) / 1_000)
-  }
-
-  /** The first batch that still has a command after those past their deadline were refused. */
-  #takeBatch(nowMs: number): Batch | null {
-    for (let batch = this.#gathering.take(); batch !== null; batch = this.#gathering.take()) {
-      batch.close(nowMs, (to, id, attempt) => {
-        this.#inFlight--
-        this.refuse(to, id, attempt, 'OVERLOADED')
-      })
-      if (batch.count > 0) return batch
-    }
-    return null
-  }
-
-  #applyEntry(entry: Entry): void {
+  #applyEntry(entry: ReplicaEntry): void {
     if (entry.index !== this.#appliedIndex + 1) throw new Error(`entry ${entry.index} after ${this.#appliedIndex}`)
     const startedMs = this.#clock.monotonicMs()
     const applied = this.#machine.apply(entry)
     this.#appliedIndex = entry.index
-    const flight = this.#flights[0]?.index === entry.index ? this.#flights.shift()! : null
-    const batch = flight?.batch ?? null
+    const answered = this.#outbound.applied(entry, applied)
+    const batch = answered?.batch ?? null
     const appliedMs = this.#clock.monotonicMs()
-    if (batch !== null) this.#answer(batch, applied.replies, flight!.own)
+    if (batch !== null) this.#answer(batch, applied.replies, answered!.own)
     for (const { waiter, reply } of applied.settled) {
       const attached = this.#waiting.settle(waiter)
       if (attached === null) continue
       this.#answers.giveFirst(attached.to, attached.id, attached.attempt, reply.code, reply.fields)
     }
     this.#answers.flush()
-    if (this.#inFlight === 0) this.#answers.answered(this.#gathering.newest)
+    if (this.inFlight === 0) this.#answers.answered(this.#outbound.gathering.newest)
     const repliedMs = this.#clock.monotonicMs()
-    this.#record(entry, applied, batch?.bytes ?? entry.commands.length * 128, repliedMs)
+    this.#record(entry, applied, repliedMs)
     if (batch !== null) {
       this.#telemetry.stage('apply', (appliedMs - startedMs) / 1_000)
       this.#telemetry.stage('reply', (repliedMs - appliedMs) / 1_000)
     }
-    if (flight !== null && !this.#admitted) {
+    if (!this.#admitted && this.#outbound.admission.run !== null) {
       this.#admitted = true
       this.#hooks.admitted()
     }
     this.#moved?.()
-    if (!this.#gathering.empty || this.#beats.due) this.#closeSoon()
+    if (this.#outbound.waiting) this.#outbound.closeSoon()
   }
 
   #answer(batch: Batch, replies: readonly Reply[], from: number): void {
@@ -298,7 +251,7 @@ export class Pipeline implements LogFollower {
       this.#answers.give(to, ids[i]!, attempts[i]!, reply.code, reply.fields)
       if (reply.code === QUEUED) this.#attach(reply.fields[0] as WaiterId, to, ids[i]!, attempts[i]!)
     }
-    this.#inFlight -= count
+    this.#outbound.inFlight -= count
     this.#answers.answered(batch.number)
   }
 
@@ -312,38 +265,19 @@ export class Pipeline implements LogFollower {
   }
 
   /** Stages what the entry left to be written, and tells the watchers. */
-  #record(entry: Entry, applied: Applied, bytes: number, nowMs: number): void {
+  #record(entry: ReplicaEntry, applied: Applied, nowMs: number): void {
     const { first } = this.#store.audit
     // Of events that a replay brings back, storage returns none: it only compares them.
     const chained = applied.events.length > 0 ? this.#store.stageEvents(applied.events) : []
     let bare = applied.events.length === 0
     for (const command of entry.commands) {
       if (command.op !== INTERNAL_OP.beat) bare = false
+      if (!applied.executed) continue
       if (command.op === INTERNAL_OP.trimAudit && command.through >= first) this.#store.stageTrimAudit(command.through)
     }
-    this.#checkpoint.applied(entry, bytes, !bare, nowMs)
-    if (applied.moreDue) this.#beats.sweepDue()
+    this.#checkpoint.applied(entry, entry.bytes, !bare, nowMs)
     if (chained.length > 0) this.feed.publish(chained)
     if (applied.revoked.length > 0) this.feed.tell(applied.revoked)
-  }
-
-  #flushIdle(): void {
-    this.#checkpoint.stage()
-    if (!this.#store.staged) return
-    const startedMs = this.#clock.monotonicMs()
-    this.#store.flush(() => {
-      this.#guard(() => {
-        this.#telemetry.flush((this.#clock.monotonicMs() - startedMs) / 1_000, 0)
-        this.#flushed()
-        this.#closeBatch()
-      })
-      this.#moved?.()
-    })
-  }
-
-  #flushed(): void {
-    this.#hooks.flushed()
-    this.#checkpoint.flushed()
   }
 
   #recipientFailed(to: Recipient, error: unknown): void {

@@ -55,13 +55,14 @@ export class Shell implements Replica {
     this.#stopTicks = options.clock.every(REPLICA_LIMITS.tickMs, () => this.#tick())
   }
 
-  /** Replays the log, leads, and resolves once this run has been admitted. */
+  /** Joins the cluster. Of a member that is alone it resolves once its run has been admitted. */
   async start(): Promise<void> {
     const admitted = new Promise<void>((resolve) => (this.#admitted = resolve))
     try {
       this.#machine.loaded()
       await this.#log.start(this.#pipeline)
-      await admitted
+      // Alone, this is a matter of milliseconds, and whoever starts a server finds it serving. Elsewhere others may still be on their way.
+      if (this.#log.status.peers.length <= 1) await admitted
       this.#state = 'serving'
     } catch (error) {
       this.#stopTicks()
@@ -82,7 +83,7 @@ export class Shell implements Replica {
   }
 
   get ready(): boolean {
-    return this.#state === 'serving' && !this.#watchdog.slow
+    return this.#state === 'serving' && this.#pipeline.serving && !this.#watchdog.slow
   }
 
   get inFlight(): number {
@@ -129,9 +130,11 @@ export class Shell implements Replica {
     const nowMs = this.#clock.monotonicMs()
     this.#watchdog.tick(nowMs, this.#store.flushing)
     if (this.#state === 'dead') return
+    // A member whose disk hangs falls silent: it must lose its office.
+    if (!this.#watchdog.slow) this.#log.tick()
     this.#pipeline.tick(nowMs)
     if (this.#state !== 'serving') return
-    if (nowMs - this.#auditCheckedMs >= REPLICA_LIMITS.auditCheckMs) this.#checkAudit(nowMs)
+    if (this.#log.leading && nowMs - this.#auditCheckedMs >= REPLICA_LIMITS.auditCheckMs) this.#checkAudit(nowMs)
     if (nowMs - this.#gaugedMs >= REPLICA_LIMITS.gaugeMs) this.#gauge(nowMs)
   }
 
@@ -139,7 +142,7 @@ export class Shell implements Replica {
     this.#auditCheckedMs = nowMs
     this.#retention.due(this.#machine.timeMs).then(
       (through) => {
-        if (through === null || this.#state !== 'serving') return
+        if (through === null || this.#state !== 'serving' || !this.#log.leading) return
         this.#pipeline.want({ op: INTERNAL_OP.trimAudit, through })
       },
       (error) => this.#telemetry.log('error', 'audit not trimmed', { reason: String(error) }),
@@ -171,7 +174,10 @@ export class Shell implements Replica {
       )
     })
     try {
-      await Promise.race([this.#pipeline.drain(), late])
+      const untilMs = this.#clock.monotonicMs() + REPLICA_LIMITS.drainMsMax
+      // Whoever takes over is chosen, not waited for; what is on its way goes on there.
+      this.#log.transferLeadership(null)
+      await Promise.race([this.#pipeline.drain(untilMs), late])
       this.#stopTicks()
       await Promise.race([this.#log.close().then(() => this.#store.close()), late])
       if (this.#state === 'draining') this.#state = 'closed'

@@ -1,5 +1,5 @@
 /** What the replica needs of the machine: the log's only consumer, and the state that readers see. */
-import type { ClusterMs, LeaseView } from '@leasehold/protocol'
+import type { ClusterMs, Configuration, LeaseView } from '@leasehold/protocol'
 import type { Applied, Entry, StoredTable } from '../machine/index.js'
 
 export interface LeasePage {
@@ -12,6 +12,8 @@ export interface StateMachine {
   loaded(): void
   apply(entry: Entry): Applied
   readonly tables: readonly Pick<StoredTable, 'changeCount' | 'storedChangeCount'>[]
+  /** Null before any was configured. */
+  readonly configuration: Configuration | null
   readonly timeMs: ClusterMs
   /** Something ends by itself: time must move on. */
   readonly timed: boolean

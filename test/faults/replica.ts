@@ -1,4 +1,4 @@
-/** Faults of the stamp, the batches, the one-member log and the shell around the machine. */
+/** Faults of the stamp, the batches, the log and the shell around the machine. */
 import type { Fault } from './fault.js'
 
 const test = (name: string) => `test/replica/${name}.test.ts`
@@ -31,10 +31,10 @@ export const replicaFaults: readonly Fault[] = [
   {
     name: 'replica: a batch is stamped when it opens',
     claim: 'the stamp of a batch is of the moment at which it closes',
-    file: 'server/replica/pipeline.ts',
-    find: 'timeMs: this.#cluster.stamp(),',
+    file: 'server/replica/outbound.ts',
+    find: 'this.#close(nowMs)\n    const stamp = this.#cluster.stamp()',
     replace:
-      'timeMs: Math.max(this.#machine.timeMs, this.#cluster.stamp() - (nowMs - (batch?.openedMs ?? nowMs))) as ClusterMs,',
+      'const openedMs = this.#close(nowMs)?.batch?.openedMs ?? nowMs\n    const stamp = Math.max(this.#machine.timeMs, this.#cluster.stamp() - (nowMs - openedMs)) as ClusterMs',
     tests: [test('pipeline')],
   },
   {
@@ -48,26 +48,18 @@ export const replicaFaults: readonly Fault[] = [
   {
     name: 'replica: replies do not wait for the sync',
     claim: 'a reply comes only after the commit that carries its command',
-    file: 'server/replica/singlelog.ts',
-    find: 'this.#store.flush(this.#done)',
-    replace: 'this.#store.flush(() => {})\n    queueMicrotask(this.#done)',
+    file: 'server/replica/raftlog.ts',
+    find: 'this.#store.flush(this.#flushed)',
+    replace: 'this.#store.flush(() => {})\n    queueMicrotask(this.#flushed)',
     tests: [test('pipeline'), test('durable')],
   },
   {
     name: 'replica: the disk rests while a batch is applied',
     claim: 'the next batch is on its way to the disk before the last one is applied',
-    file: 'server/replica/singlelog.ts',
-    find: 'this.#follower!.settled(entry.index, true)\n    this.#follower!.apply(entry)',
-    replace: 'this.#follower!.apply(entry)\n    this.#follower!.settled(entry.index, true)',
+    file: 'server/replica/raftlog.ts',
+    find: 'if (this.ready) this.#follower.room()',
+    replace: 'this.#applyCommitted()\n      if (this.ready) this.#follower.room()',
     tests: [test('pipeline')],
-  },
-  {
-    name: 'replica: a run starts in the term of the last one',
-    claim: 'each run has a term of its own',
-    file: 'server/replica/singlelog.ts',
-    find: 'const next = term(this.#term + 1)',
-    replace: 'const next = term(Math.max(1, this.#term))',
-    tests: [test('durable')],
   },
   {
     name: 'replica: a late command is executed all the same',
@@ -80,9 +72,9 @@ export const replicaFaults: readonly Fault[] = [
   {
     name: 'replica: waiters of a dead process are not lost',
     claim: 'a waiter that does not come back after a crash is forgotten',
-    file: 'server/replica/pipeline.ts',
-    find: 'op: INTERNAL_OP.admitRun, member: this.#memberId,',
-    replace: 'op: INTERNAL_OP.admitRun, member: this.#memberId.toUpperCase(),',
+    file: 'server/replica/outbound.ts',
+    find: 'const nonce = hex(options.random.bytes(NONCE_BYTES))',
+    replace: "const nonce = hex(options.random.bytes(NONCE_BYTES)).replace(/./g, 'x')",
     tests: [test('durable')],
   },
   {
@@ -129,8 +121,8 @@ export const replicaFaults: readonly Fault[] = [
     name: 'replica: what was accepted is forgotten at the end',
     claim: 'close finishes what was accepted',
     file: 'server/replica/pipeline.ts',
-    find: '(this.#inFlight > 0 || this.#busy)) await moved()',
-    replace: 'this.#busy && this.#inFlight < 0) await moved()',
+    find: '(this.inFlight > 0 || this.#outbound.busy || this.#store.flushing)) await moved()',
+    replace: '(this.inFlight < 0 || this.#store.flushing)) await moved()',
     tests: [test('upkeep'), test('durable')],
   },
 ]

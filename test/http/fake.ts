@@ -60,6 +60,8 @@ export class FakeReplica implements Replica {
   get status(): MemberStatus {
     return {
       term: term(1),
+      role: 'leader',
+      peers: [],
       leader: 'm1',
       commitIndex: logIndex(1),
       lastIndex: logIndex(1),

@@ -19,7 +19,7 @@ t.test('a stamp never outruns real time, never goes back, and forgets pauses', a
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), fc.nat(1_000_000), (steps, base) => {
       const clock = new VirtualClock()
-      const cluster = new ClusterClock(clock)
+      const cluster = new ClusterClock(clock, () => true)
       cluster.lead(clusterMs(base))
       let last = base
       let livedMs = 0
@@ -47,7 +47,7 @@ t.test('a stamp never outruns real time, never goes back, and forgets pauses', a
 
 t.test('fractions are carried: many short gatherings lose nothing', async (t) => {
   const clock = new VirtualClock()
-  const cluster = new ClusterClock(clock)
+  const cluster = new ClusterClock(clock, () => true)
   cluster.lead(clusterMs(500))
   for (let i = 0; i < 10_000; i++) {
     clock.advance(0.25)
@@ -58,7 +58,7 @@ t.test('fractions are carried: many short gatherings lose nothing', async (t) =>
 
 t.test('elapsed time starts at the moment of leading, and only a leader stamps', async (t) => {
   const clock = new VirtualClock()
-  const cluster = new ClusterClock(clock)
+  const cluster = new ClusterClock(clock, () => true)
   t.throws(() => cluster.stamp(), /leader/)
   clock.advance(50)
   cluster.lead(clusterMs(7))
@@ -75,7 +75,7 @@ t.test('elapsed time starts at the moment of leading, and only a leader stamps',
 
 t.test('a pause of an hour gains two ticks', async (t) => {
   const clock = new VirtualClock()
-  const cluster = new ClusterClock(clock)
+  const cluster = new ClusterClock(clock, () => true)
   cluster.lead(clusterMs(0))
   clock.stall(3_600_000)
   t.equal(cluster.gather(), GAIN_MS_MAX)

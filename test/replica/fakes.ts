@@ -23,13 +23,14 @@ import type { Applied, Entry } from '@leasehold/server/machine'
 import { silent, type Telemetry } from '@leasehold/server/ports'
 import {
   createReplica,
+  RaftLog,
   type Recipient,
   type Replica,
   type ReplicaOptions,
-  SingleLog,
   type StateMachine,
 } from '@leasehold/server/replica'
 import type { Store } from '@leasehold/server/storage'
+import { realRandom } from '../support/real.js'
 import { VirtualClock } from '../support/virtualclock.js'
 
 export class FakeStore implements Store {
@@ -113,6 +114,7 @@ const ok: Reply = { code: OK, fields: [] }
 
 export class FakeMachine implements StateMachine {
   readonly tables = [{ changeCount: 0, storedChangeCount: 0 }]
+  configuration = null
   timeMs = clusterMs(0)
   timed = false
   leaseCount = 0
@@ -217,15 +219,18 @@ export async function fakeWorld(options: Partial<ReplicaOptions> = {}, telemetry
   const clock = new VirtualClock()
   const store = new FakeStore(log)
   const machine = new FakeMachine(log)
-  const singleLog = new SingleLog({ store, clock, telemetry, memberId: 'm' })
+  const fatal = (error: Error) => void fatals.push(error)
+  const random = realRandom
+  const raftLog = new RaftLog({ store, transport: null, clock, random, telemetry, fatal })
   const replica = await createReplica({
-    log: singleLog,
+    log: raftLog,
     store,
     machine,
     clock,
+    random,
     telemetry,
     memberId: 'm',
-    fatal: (error) => fatals.push(error),
+    fatal,
     ...options,
   })
   await clock.settle()

@@ -2,8 +2,8 @@
  * A thousand worlds of clock traps, each decided by its seed, and the faults that they catch. One world alone:
  * SEED=123 node --enable-source-maps test/dist/simulation/clocktraps.test.js
  */
-import { type ClusterMs, type GrantedFields, LIMITS, type LogIndex, OK, OP } from '@leasehold/protocol'
-import type { LogFollower, Recipient, Replica, ReplicatedLog } from '@leasehold/server/replica'
+import { type ClusterMs, type GrantedFields, LIMITS, OK, OP } from '@leasehold/protocol'
+import type { Recipient, Replica, ReplicatedLog } from '@leasehold/server/replica'
 import t from 'tap'
 import { type Outcome, type Plant, play, TRAPS } from './traps.js'
 
@@ -63,35 +63,20 @@ const withRemaining = ([token, ttlMs, , replayed, holder]: GrantedFields, remain
 ]
 
 /** Stamps each batch with the time at which it began to gather: when the one before it was closed. */
-class StampedAtOpening implements ReplicatedLog {
-  readonly #log: ReplicatedLog
-  #closedMs: ClusterMs | null = null
-  constructor(log: ReplicatedLog) {
-    this.#log = log
+function stampedAtOpening(log: ReplicatedLog): ReplicatedLog {
+  let closedMs: ClusterMs | null = null
+  const append: ReplicatedLog['append'] = (drafts) => {
+    const openedMs = closedMs ?? drafts[0]!.timeMs
+    closedMs = drafts[0]!.timeMs
+    return log.append(drafts.map((draft) => ({ ...draft, timeMs: openedMs })))
   }
-  get status() {
-    return this.#log.status
-  }
-  get ready() {
-    return this.#log.ready
-  }
-  start(follower: LogFollower) {
-    return this.#log.start(follower)
-  }
-  append(batch: Parameters<ReplicatedLog['append']>[0]) {
-    const openedMs = this.#closedMs ?? batch.timeMs
-    this.#closedMs = batch.timeMs
-    return this.#log.append({ ...batch, timeMs: openedMs })
-  }
-  readBarrier() {
-    return this.#log.readBarrier()
-  }
-  trim(through: LogIndex) {
-    this.#log.trim(through)
-  }
-  close() {
-    return this.#log.close()
-  }
+  return new Proxy(log, {
+    get(target, key) {
+      if (key === 'append') return append
+      const value = Reflect.get(target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 /** Answers a replayed acquire with what remained at its first answer. */
@@ -140,7 +125,7 @@ const PLANTS: Readonly<Record<string, Plant>> = {
   'drift ignored': {
     renewed: (_, mark, fields) => [mark, withRemaining(fields, Math.ceil((fields[2] + 2) / (1 - LIMITS.driftMin)))],
   },
-  'a batch stamped when it opens': { tampering: { log: (log) => new StampedAtOpening(log) } },
+  'a batch stamped when it opens': { tampering: { log: (log) => stampedAtOpening(log) } },
   'a replay with what remained at first': { tampering: { replica: replaysFirstRemaining } },
 }
 

@@ -2,7 +2,7 @@
 import { createHttp, type HttpLimits } from '@leasehold/server/http'
 import { Machine, type MachineLimits } from '@leasehold/server/machine'
 import type { Clock, Telemetry } from '@leasehold/server/ports'
-import { createReplica, type Replica, SingleLog } from '@leasehold/server/replica'
+import { createReplica, RaftLog, type Replica } from '@leasehold/server/replica'
 import { formDirectory, MemoryDisk, openStore } from '@leasehold/server/storage'
 import { Remembered, realClock, realRandom } from './real.js'
 
@@ -24,8 +24,9 @@ export async function memoryReplica(setup: ReplicaSetup = {}): Promise<Replica> 
   if (setup.disk === undefined) await formDirectory(disk, { clusterId: 'c0ffee', memberId, directoryId: 'd1' })
   const machine = new Machine(setup.machine)
   const store = await openStore(disk, { tables: machine.tables, fatal, memberId })
-  const log = new SingleLog({ store, clock, telemetry, memberId })
-  return createReplica({ log, store, machine, clock, telemetry, memberId, fatal })
+  const random = realRandom
+  const log = new RaftLog({ store, transport: null, clock, random, telemetry, fatal })
+  return createReplica({ log, store, machine, clock, random, telemetry, memberId, fatal })
 }
 
 export interface Served {

@@ -3,8 +3,9 @@ import type { ClientCommand, Reply } from '@leasehold/protocol'
 import { QUEUED } from '@leasehold/protocol'
 import { Machine } from '@leasehold/server/machine'
 import { silent, type Telemetry } from '@leasehold/server/ports'
-import { createReplica, type Recipient, type Replica, type ReplicaOptions, SingleLog } from '@leasehold/server/replica'
+import { createReplica, RaftLog, type Recipient, type Replica, type ReplicaOptions } from '@leasehold/server/replica'
 import { formDirectory, MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
+import { realRandom } from './real.js'
 import { VirtualClock } from './virtualclock.js'
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -36,7 +37,7 @@ export class Inbox implements Recipient {
   }
 }
 
-export interface WorldOptions extends Partial<Omit<ReplicaOptions, 'log' | 'store' | 'machine' | 'clock'>> {
+export interface WorldOptions extends Partial<Omit<ReplicaOptions, 'log' | 'store' | 'machine' | 'clock' | 'random'>> {
   readonly telemetry?: Telemetry
 }
 
@@ -68,8 +69,9 @@ export class World {
     const fatal = (error: Error) => void this.fatals.push(error)
     this.machine = new Machine()
     this.store = await openStore(disk, { tables: this.machine.tables, fatal, memberId: 'n1' })
-    const log = new SingleLog({ store: this.store, clock, telemetry, memberId: 'n1' })
-    const parts = { log, store: this.store, machine: this.machine, clock }
+    const random = realRandom
+    const log = new RaftLog({ store: this.store, transport: null, clock, random, telemetry, fatal })
+    const parts = { log, store: this.store, machine: this.machine, clock, random }
     const starting = createReplica({ memberId: 'n1', fatal, ...this.#options, telemetry, ...parts })
     let started = false
     starting.then(

@@ -1,0 +1,81 @@
+/**
+ * The links to the other members as the log uses them: consensus messages, batches on their way to the leader. What arrives and
+ * cannot be understood is dropped with a warning, as if it had been lost.
+ */
+import { type PeerId, ProtocolError } from '@leasehold/protocol'
+import { CHANNEL, type Channel, type Telemetry, type Transport, type TransportListener } from '../ports/index.js'
+import type { Addressed, Message } from '../raft/index.js'
+import type { Forward } from './forwards.js'
+import type { ReplicaEntry } from './logentry.js'
+import { decodeForward, decodeMessage, encodeForward, encodeMessage } from './messages.js'
+
+export interface LinksListener {
+  step(from: PeerId, message: Message<ReplicaEntry>): void
+  forwarded(from: PeerId, message: Forward): void
+  changed(peer: PeerId, change: 'up' | 'down' | 'room'): void
+}
+
+export class Links implements TransportListener {
+  readonly #transport: Transport | null
+  readonly #telemetry: Telemetry
+  readonly #listener: LinksListener
+
+  constructor(transport: Transport | null, telemetry: Telemetry, listener: LinksListener) {
+    this.#transport = transport
+    this.#telemetry = telemetry
+    this.#listener = listener
+  }
+
+  async start(): Promise<void> {
+    await this.#transport?.start(this)
+  }
+
+  /** Whom to keep links with: all of them but this member itself. */
+  keep(self: PeerId, addresses: Readonly<Record<PeerId, string>>): void {
+    const others = Object.entries(addresses).filter(([peer]) => peer !== self)
+    this.#transport?.peers(others.map(([peer, address]) => ({ peer, address })))
+  }
+
+  /** What cannot be sent now is dropped: consensus says it again. */
+  messages(all: readonly Addressed<ReplicaEntry>[]): void {
+    if (this.#transport === null) return
+    let last: Message<ReplicaEntry> | null = null
+    let bytes: Uint8Array | null = null
+    for (const { to, message } of all) {
+      if (!this.#transport.linked(to)) continue
+      // Peers that get the same get the same object, one after the other.
+      if (message !== last || bytes === null) bytes = encodeMessage(message)
+      last = message
+      this.#transport.send(to, CHANNEL.raft, bytes)
+    }
+  }
+
+  forward(to: PeerId, message: Forward): boolean {
+    if (this.#transport?.linked(to) !== true) return false
+    return this.#transport.send(to, CHANNEL.forward, encodeForward(message))
+  }
+
+  async close(): Promise<void> {
+    await this.#transport?.close()
+  }
+
+  message(from: PeerId, channel: Channel, bytes: Uint8Array): void {
+    try {
+      if (channel === CHANNEL.raft) this.#listener.step(from, decodeMessage(bytes))
+      else if (channel === CHANNEL.forward) this.#listener.forwarded(from, decodeForward(bytes))
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#telemetry.log('warn', 'message not understood', { from, reason: error.message })
+    }
+  }
+
+  linkUp(peer: PeerId): void {
+    this.#listener.changed(peer, 'up')
+  }
+  linkDown(peer: PeerId): void {
+    this.#listener.changed(peer, 'down')
+  }
+  room(peer: PeerId, channel: Channel): void {
+    if (channel === CHANNEL.forward) this.#listener.changed(peer, 'room')
+  }
+}

@@ -1,0 +1,399 @@
+/**
+ * The log that Raft keeps: drives the pure core over the store, the transport and the clock. After every input it pumps: messages
+ * leave at once, one write at a time goes to the store, and what is committed is applied last, so that the disk, the links and
+ * the processor overlap.
+ *
+ * It must never let a vote or an acknowledgement leave before the sync of what it promises, and never hand its follower an entry
+ * that is not committed and synced here.
+ */
+import {
+  type ClusterMs,
+  type LogIndex,
+  logIndex,
+  memberOf,
+  type PeerId,
+  ProtocolError,
+  peerIdOf,
+  type Term,
+} from '@leasehold/protocol'
+import type { Clock, Random, Telemetry, Transport } from '../ports/index.js'
+import { type Configuration, Raft, type Write } from '../raft/index.js'
+import type { Store } from '../storage/index.js'
+import { Fetching } from './fetching.js'
+import type { Forward } from './forwards.js'
+import { REPLICA_LIMITS } from './limits.js'
+import { Links } from './links.js'
+import type { Draft, LogFollower, LogStatus, ReplicatedLog } from './log.js'
+import { carried, type ReplicaEntry, reconfigures } from './logentry.js'
+import { Reads } from './reads.js'
+import { statusOf } from './standing.js'
+
+export interface RaftLogOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly telemetry: Telemetry
+  /** Null where there are no other members, and never will be. */
+  readonly transport: Transport | null
+  /** Something that cannot be went wrong here: the process must end. */
+  readonly fatal: (error: Error) => void
+}
+
+/** Reads of one process are numbered from a random number below this. */
+const READS_FROM = 2 ** 44
+
+/** The first entry of every directory forms the cluster: it is committed by definition. */
+const FORMING = 1
+
+export class RaftLog implements ReplicatedLog {
+  readonly #options: RaftLogOptions
+  readonly #store: Store
+  readonly #self: PeerId
+  readonly #links: Links
+  readonly #reads: Reads
+  readonly #fetching: Fetching
+  #core!: Raft<ReplicaEntry>
+  #follower!: LogFollower
+  #state: 'new' | 'starting' | 'live' | 'closed' = 'new'
+  #appliedIndex: LogIndex
+  /** The end of the log as far as writes were taken from the core, or drafts were appended; and the time there. */
+  #lastIndex: LogIndex
+  #lastTimeMs: ClusterMs
+  /** What the follower was told last. */
+  #told: { term: Term; leader: PeerId | null; leading: boolean } | null = null
+  #pumping = false
+  #again = false
+  #soon = false
+  /** In flight; null also while a flush without a write is. */
+  #write: Write<ReplicaEntry> | null = null
+  #flushing = false
+  #flushWanted = false
+  #flushedMs = 0
+  /** Appended, and not yet in a flush. */
+  #unwritten = false
+  #landed: (() => void) | null = null
+
+  constructor(options: RaftLogOptions) {
+    this.#options = options
+    this.#store = options.store
+    const { identity, checkpointIndex, lastIndex, lastTimeMs } = options.store.recovered
+    this.#self = peerIdOf(identity.memberId, identity.directoryId)
+    this.#appliedIndex = checkpointIndex
+    this.#lastIndex = lastIndex
+    this.#lastTimeMs = lastTimeMs
+    const fatal = (error: Error) => this.#fail(error)
+    this.#links = new Links(options.transport, options.telemetry, {
+      step: (from, message) => this.#input(() => this.#core.step(from, message)),
+      forwarded: (from, message) => this.#input(() => this.#follower.forwarded(from, message)),
+      changed: (peer, change) =>
+        this.#input(() => {
+          if (change === 'up') this.#core.linkUp(peer)
+          if (change === 'down') this.#core.linkDown(peer)
+          this.#follower.linked(peer, change)
+        }),
+    })
+    this.#reads = new Reads({
+      nowMs: () => options.clock.monotonicMs(),
+      from: Math.floor(options.random.next() * READS_FROM),
+      ask: (read) => this.#input(() => this.#core.readIndex(read)),
+      applied: () => this.#appliedIndex,
+    })
+    this.#fetching = new Fetching({
+      store: options.store,
+      self: this.#self,
+      fetched: (to, entries) => this.#input(() => this.#core.fetched(to, entries)),
+      failed: (to) => this.#input(() => this.#core.fetchFailed(to)),
+      fatal,
+    })
+  }
+
+  get status(): LogStatus {
+    return statusOf(this.#state === 'live' ? this.#core.status : null, this.#store.recovered, this.#addresses)
+  }
+
+  get leading(): boolean {
+    return this.#told?.leading === true && this.#state === 'live'
+  }
+
+  get quorumFresh(): boolean {
+    return this.leading && this.#core.quorumFresh
+  }
+
+  get ready(): boolean {
+    return this.leading && !this.#store.flushing && !this.#unwritten && this.#core.roomBytes > 0
+  }
+
+  async start(follower: LogFollower): Promise<void> {
+    if (this.#state !== 'new') throw new Error('a log is started once')
+    this.#state = 'starting'
+    this.#follower = follower
+    const { hardState, firstIndex, lastIndex, terms } = this.#store.recovered
+    if (this.#appliedIndex < FORMING && lastIndex >= FORMING) await this.#form()
+    const reconfigurations = await this.#reconfigurations(lastIndex)
+    if (this.#closedEarly) return
+    const configuration = this.#configuration()
+    this.#core = new Raft<ReplicaEntry>({
+      id: this.#self,
+      hardState,
+      configuration,
+      firstIndex,
+      lastIndex,
+      terms,
+      applied: this.#appliedIndex,
+      commit: this.#appliedIndex,
+      reconfigurations,
+      random: () => this.#options.random.next(),
+    })
+    this.#state = 'live'
+    await this.#links.start()
+    this.#links.keep(this.#self, this.#addresses)
+    if (configuration.voters.length === 1 && configuration.voters[0] === this.#self) {
+      this.#input(() => this.#core.campaign())
+    }
+  }
+
+  tick(): void {
+    if (this.#state !== 'live') return
+    this.#reads.tick()
+    this.#input(() => this.#core.tick())
+  }
+
+  append(drafts: readonly Draft[]): LogIndex {
+    if (!this.leading) throw new Error('only a leader appends')
+    const first = logIndex(this.#lastIndex + 1)
+    const { term } = this.#told!
+    const entries: ReplicaEntry[] = []
+    for (const draft of drafts) {
+      if (draft.timeMs < this.#lastTimeMs) throw new Error('cluster time never goes back')
+      this.#lastTimeMs = draft.timeMs
+      this.#lastIndex = logIndex(this.#lastIndex + 1)
+      entries.push(carried({ ...draft, term, index: this.#lastIndex }))
+    }
+    this.#unwritten = true
+    this.#input(() => this.#core.propose(entries))
+    return first
+  }
+
+  flush(): void {
+    this.#flushWanted = true
+    this.#input(() => {})
+  }
+
+  send(to: PeerId, message: Forward): boolean {
+    return this.#links.forward(to, message)
+  }
+
+  readBarrier(): Promise<void> {
+    if (this.#state !== 'live') return Promise.reject(new ProtocolError('NO_QUORUM', 'this member does not serve'))
+    return this.#reads.barrier()
+  }
+
+  trim(through: LogIndex): void {
+    const first = logIndex(through + 1)
+    this.#store.stageTrimLog(first)
+    this.#input(() => this.#core.trimmed(first))
+  }
+
+  transferLeadership(to: PeerId | null): boolean {
+    if (!this.leading) return false
+    const { progress, configuration } = this.#core.status
+    const best = progress
+      .filter(({ peer, active }) => peer !== this.#self && active && configuration.voters.includes(peer))
+      .sort((a, b) => b.match - a.match)[0]
+    const target = to ?? best?.peer ?? null
+    if (target === null) return false
+    let done = false
+    this.#input(() => {
+      done = this.#core.transferLeadership(target)
+    })
+    return done
+  }
+
+  /** Waits for the flush under way and its outcome. Safe to call twice. */
+  async close(): Promise<void> {
+    if (this.#flushing && this.#state !== 'closed') await new Promise<void>((resolve) => (this.#landed = resolve))
+    this.#state = 'closed'
+    this.#fetching.close()
+    this.#reads.close()
+    await this.#links.close()
+  }
+
+  // Starting
+
+  /** Applies the entry that formed the cluster: whoever starts must know its configuration first. */
+  async #form(): Promise<void> {
+    for await (const chunk of this.#store.entries(logIndex(FORMING), logIndex(FORMING))) {
+      for (const entry of chunk) {
+        this.#appliedIndex = entry.index
+        this.#follower.apply(carried(entry))
+      }
+    }
+    if (this.#appliedIndex < FORMING) throw new Error('the log does not begin with its first entry')
+  }
+
+  /** Entries that are not known to be committed and that change the configuration. */
+  async #reconfigurations(lastIndex: LogIndex): Promise<readonly LogIndex[]> {
+    const found: LogIndex[] = []
+    if (this.#appliedIndex >= lastIndex) return found
+    for await (const chunk of this.#store.entries(logIndex(this.#appliedIndex + 1), lastIndex)) {
+      for (const entry of chunk) if (reconfigures(entry)) found.push(entry.index)
+    }
+    return found
+  }
+
+  get #closedEarly(): boolean {
+    return this.#state === 'closed'
+  }
+
+  /** A directory from before there were configurations is alone. */
+  #configuration(): Configuration {
+    const { configuration } = this.#follower
+    if (configuration === null) return { voters: [this.#self], outgoing: [], learners: [] }
+    const { voters, outgoing, learners } = configuration
+    return { voters, outgoing, learners }
+  }
+
+  get #addresses(): Readonly<Record<PeerId, string>> {
+    return this.#follower?.configuration?.addresses ?? { [this.#self]: '' }
+  }
+
+  // The pump
+
+  /** Whatever throws in here has broken an invariant: better no answer than a wrong one. */
+  #input(step: () => void): void {
+    if (this.#state !== 'live') return
+    try {
+      step()
+      this.#pump()
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#options.fatal(error)
+  }
+
+  #pump(): void {
+    this.#again = true
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (this.#again && this.#state === 'live') {
+        this.#again = false
+        this.#links.messages(this.#core.takeMessages())
+        this.#startFlush()
+        this.#tell()
+        if (this.#again) continue
+        this.#applyCommitted()
+        this.#fetching.start(this.#core.takeFetches())
+        this.#reads.answered(this.#core.takeReads())
+      }
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  #startFlush(): void {
+    if (this.#store.flushing || this.#flushing) return
+    const write = this.#core.takeWrite()
+    if (write === null && !this.#flushWanted) return
+    this.#follower.flushing()
+    this.#flushWanted = this.#unwritten = false
+    if (write !== null) this.#stage(write)
+    if (!this.#store.staged && write === null) return
+    this.#write = write
+    this.#flushing = true
+    this.#flushedMs = this.#options.clock.monotonicMs()
+    this.#store.flush(this.#flushed)
+  }
+
+  #stage({ entries, hardState }: Write<ReplicaEntry>): void {
+    if (hardState !== null) this.#store.stageHardState(hardState)
+    const last = entries.at(-1)
+    if (last === undefined) return
+    this.#store.stageEntries(entries)
+    this.#lastIndex = last.index
+    this.#lastTimeMs = last.timeMs
+  }
+
+  readonly #flushed = (): void => {
+    const write = this.#write
+    this.#write = null
+    this.#flushing = false
+    this.#report(write)
+    this.#input(() => {
+      if (write !== null) {
+        this.#core.written()
+        this.#links.messages(write.replies)
+      }
+      this.#follower.flushed()
+      // The next batch closes and starts its way to the disk before what is committed by now is applied.
+      if (this.ready) this.#follower.room()
+    })
+    this.#landed?.()
+  }
+
+  #report(write: Write<ReplicaEntry> | null): void {
+    const seconds = (this.#options.clock.monotonicMs() - this.#flushedMs) / 1_000
+    let commands = 0
+    for (const entry of write?.entries ?? []) if (entry.batch > 0) commands += entry.commands.length
+    this.#options.telemetry.flush(seconds, commands)
+  }
+
+  /** Tells the follower who leads. A new leader's time goes on from the end of its log, so all of that must be known here. */
+  #tell(): void {
+    const { role, term, leader, lastIndex } = this.#core.status
+    const told = this.#told
+    if (role === 'leader') {
+      if (told?.leading && told.term === term) return
+      if (told?.leading) this.#follower.follow(term, null)
+      if (this.#lastIndex !== lastIndex) {
+        this.#told = { term, leader: null, leading: false }
+        return
+      }
+      this.#told = { term, leader: this.#self, leading: true }
+      this.#options.telemetry.log('info', 'leading', { term })
+      this.#follower.lead(term, this.#lastTimeMs)
+      return
+    }
+    if (told !== null && !told.leading && told.term === term && told.leader === leader) return
+    this.#told = { term, leader, leading: false }
+    if (leader !== null) this.#options.telemetry.log('info', 'following', { term, leader: memberOf(leader) })
+    this.#follower.follow(term, leader)
+  }
+
+  /** A share at a time: a member that catches up must not be deaf meanwhile. */
+  #applyCommitted(): void {
+    const entries = this.#core.takeCommitted(REPLICA_LIMITS.applyBytes)
+    if (entries.length === 0) return
+    let bytes = 0
+    for (const entry of entries) {
+      if (this.#state !== 'live') return
+      this.#follower.apply(entry)
+      bytes += entry.bytes
+      this.#appliedIndex = entry.index
+      if (entry.reconfigures) this.#reconfigured()
+    }
+    this.#core.applied(this.#appliedIndex)
+    this.#reads.applied()
+    if (bytes >= REPLICA_LIMITS.applyBytes) this.#pumpSoon()
+    else this.#again = true
+  }
+
+  #reconfigured(): void {
+    this.#core.reconfigured(this.#configuration())
+    this.#links.keep(this.#self, this.#addresses)
+  }
+
+  #pumpSoon(): void {
+    if (this.#soon) return
+    this.#soon = true
+    this.#options.clock.soon(() => {
+      this.#soon = false
+      this.#input(() => {})
+    })
+  }
+}

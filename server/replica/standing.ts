@@ -1,0 +1,42 @@
+/** Where a log stands, as people and the rooms above see it. */
+import { logIndex, memberOf, type PeerId } from '@leasehold/protocol'
+import type { RaftStatus } from '../raft/index.js'
+import type { Recovered } from '../storage/index.js'
+import type { LogStatus, PeerStatus } from './log.js'
+
+/** `core` is null before there is one. */
+export function statusOf(
+  core: RaftStatus | null,
+  recovered: Recovered,
+  addresses: Readonly<Record<PeerId, string>>,
+): LogStatus {
+  if (core === null) {
+    const { hardState, checkpointIndex, lastIndex } = recovered
+    return { term: hardState.term, role: 'follower', leader: null, commitIndex: checkpointIndex, lastIndex, peers: [] }
+  }
+  const { term, role, leader, commit, lastIndex } = core
+  return {
+    term,
+    role,
+    leader: leader === null ? null : memberOf(leader),
+    commitIndex: commit,
+    lastIndex,
+    peers: peersOf(core, addresses),
+  }
+}
+
+function peersOf(core: RaftStatus, addresses: Readonly<Record<PeerId, string>>): readonly PeerStatus[] {
+  const { voters, outgoing } = core.configuration
+  const known = new Map(core.progress.map((one) => [one.peer, one]))
+  return Object.entries(addresses).map(([peer, address]) => {
+    const progress = known.get(peer)
+    const own = core.role === 'leader' && peer === core.id
+    return {
+      peer,
+      address,
+      voter: voters.includes(peer) || outgoing.includes(peer),
+      match: own ? core.lastIndex : progress === undefined ? null : logIndex(progress.match),
+      active: own ? true : (progress?.active ?? null),
+    }
+  })
+}
