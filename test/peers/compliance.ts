@@ -7,7 +7,8 @@ import t, { type Test } from 'tap'
 
 export type PeerEvent =
   | { readonly kind: 'message'; readonly peer: PeerName; readonly channel: Channel; readonly bytes: Uint8Array }
-  | { readonly kind: 'up' | 'down'; readonly peer: PeerName }
+  | { readonly kind: 'up'; readonly peer: PeerName }
+  | { readonly kind: 'down'; readonly peer: PeerName }
   | { readonly kind: 'room'; readonly peer: PeerName; readonly channel: Channel }
 
 export class Recorder implements TransportListener {
