@@ -137,9 +137,11 @@ export class Renewals {
       const lease = find(stored[at]!)
       // A delay keeps its grant's token, and its end is its own.
       if (lease?.state !== LEASE_STATE.held) continue
-      this.forget(lease)
       lease.endMs = stored[at + 1]!
       lease.renewals = stored[at + 2]!
+      // A name stands here twice where it was granted anew since. Leaving the row in between would drop it from under the lease.
+      if (lease.renewed === row) continue
+      this.forget(lease)
       this.#enter(row, lease)
     }
     row.stored = []

@@ -105,3 +105,19 @@ t.test('a claim is written with its lease, and comes back as a grant', async (t)
   d.machine = disk.load(LIMITS)
   t.equal(d.ask(20_000, acquire('n0', 'h3')).code, codeOf('LEASE_HELD'), 'long after the offer would have lapsed')
 })
+
+t.test('a grant whose name stands in one row twice keeps its end through two starts', async (t) => {
+  const { d, disk } = setUp()
+  d.at(10_100, renew('n0', 1))
+  d.at(10_110, acquire('n0', 'h2', { ttlMs: TTL_MS, waitMs: 1_000 }), release('n0', 1))
+  d.at(10_120, renew('n0', LEASES + 1))
+  disk.checkpoint(d.machine)
+  d.at(50_000, renew('n0', LEASES + 1))
+  d.at(50_010, renew('n1', 2), renew('n2', 3), renew('n3', 4))
+  const view = d.machine.lease('n0')
+  for (const start of ['first', 'second']) {
+    disk.checkpoint(d.machine)
+    d.machine = disk.load(LIMITS)
+    t.same(d.machine.lease('n0'), view, `the ${start} start`)
+  }
+})
