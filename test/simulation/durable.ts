@@ -1,0 +1,89 @@
+/**
+ * What has reached each member's disk, as the disk itself knows it: entries by index, votes by term. A store is watched from the
+ * outside, and what it staged counts from the moment at which its batch is synced; what it says of itself counts for nothing.
+ */
+import type { Entry } from '@leasehold/server/machine'
+import type { HardState, Store } from '@leasehold/server/storage'
+
+export interface Staged {
+  readonly entries: Entry[]
+  hardState: HardState | null
+}
+
+/** One directory. */
+export class Durable {
+  /** Terms of entries, by index. */
+  readonly #terms: number[] = []
+  /** Whom it has voted for, by term. */
+  readonly #votes = new Map<number, string | null>()
+  term = 0
+  #staged: Staged = { entries: [], hardState: null }
+  #flight: Staged | null = null
+
+  has(index: number, term: number): boolean {
+    return this.#terms[index] === term
+  }
+  votedFor(term: number): string | null {
+    return this.#votes.get(term) ?? null
+  }
+
+  /** The batch in flight is on the disk. */
+  synced(): void {
+    const flight = this.#flight
+    this.#flight = null
+    if (flight === null) return
+    for (const { index, term } of flight.entries) {
+      this.#terms.length = Math.min(this.#terms.length, index)
+      this.#terms[index] = term
+    }
+    if (flight.hardState === null) return
+    this.term = flight.hardState.term
+    if (flight.hardState.votedFor !== null) this.#votes.set(this.term, flight.hardState.votedFor)
+  }
+
+  /** The process is gone; what was not synced never will be. */
+  crashed(): void {
+    this.#staged = { entries: [], hardState: null }
+    this.#flight = null
+  }
+
+  /** All up to here is there by way of a snapshot. */
+  installed(terms: readonly number[]): void {
+    for (let index = 1; index < terms.length; index++) this.#terms[index] = terms[index]!
+  }
+
+  /** The same store, with its writes noted. `staged` sees entries as they are handed over. */
+  watch(store: Store, staged: (entries: readonly Entry[]) => void): Store {
+    const watched: Pick<Store, 'stageEntries' | 'stageHardState' | 'flush'> = {
+      stageEntries: (entries) => {
+        staged(entries)
+        this.#staged.entries.push(...entries)
+        store.stageEntries(entries)
+      },
+      stageHardState: (state) => {
+        this.#staged.hardState = state
+        store.stageHardState(state)
+      },
+      flush: (done) => {
+        this.#flight = this.#staged
+        this.#staged = { entries: [], hardState: null }
+        store.flush(done)
+      },
+    }
+    return tampered(store, watched)
+  }
+}
+
+/** The same object, some of its members replaced. */
+export function tampered<T extends object>(of: T, parts: Partial<T>): T {
+  const bound = new Map<PropertyKey, unknown>()
+  return new Proxy(of, {
+    get(target, key) {
+      if (key in parts) return Reflect.get(parts, key)
+      const value: unknown = Reflect.get(target, key, target)
+      if (typeof value !== 'function') return value
+      if (!bound.has(key)) bound.set(key, value.bind(target))
+      return bound.get(key)
+    },
+  })
+}

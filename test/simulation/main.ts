@@ -1,0 +1,89 @@
+/**
+ * `npm run sim -- [--seeds N] [--from S] [--minutes M] [--lanes L] [--twice] [--sizes 1,3,5]`: N simulated worlds, or as many as M
+ * minutes allow. A failure prints what broke, the last events and how to see it again. Ends with `N passed, M failed`.
+ */
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { EVERY_KIND_SEEDS, type LaneOptions, report, SIZES, Summary } from './seeds.js'
+import type { Outcome } from './world.js'
+
+const SHOWN_MAX = 10
+const LANES_MAX = 64
+
+interface Order extends LaneOptions {
+  readonly seeds: number
+  readonly from: number
+  readonly minutes: number
+  readonly lanes: number
+}
+
+function orderOf(args: readonly string[]): Order | null {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seeds: { type: 'string' },
+      from: { type: 'string', default: '1' },
+      minutes: { type: 'string' },
+      lanes: { type: 'string', default: String(Math.min(2, availableParallelism())) },
+      twice: { type: 'boolean', default: false },
+      sizes: { type: 'string', default: SIZES.join() },
+    },
+  })
+  const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes)
+  const seeds = values.seeds !== undefined ? Number(values.seeds) : Number.isFinite(minutes) ? 2 ** 31 : 100
+  const [from, lanes] = [Number(values.from), Number(values.lanes)]
+  const sizes = values.sizes.split(',').map(Number)
+  const whole = [seeds, from, lanes, ...sizes].every((n) => Number.isInteger(n) && n > 0)
+  return whole && minutes > 0 && lanes <= LANES_MAX ? { seeds, from, minutes, lanes, sizes, twice: values.twice } : null
+}
+
+/** Plays all seeds, each thread taking the next one as soon as it is done. */
+function playAll(
+  { seeds, from, minutes, lanes, sizes, twice }: Order,
+  played: (outcome: Outcome) => void,
+): Promise<void> {
+  const workerData: LaneOptions = { sizes, twice }
+  const untilMs = performance.now() + minutes * 60_000
+  const end = from + seeds
+  let next = from
+  const lane = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const worker = new Worker(new URL('./lane.js', import.meta.url), { workerData })
+      const go = (): void => {
+        if (next < end && performance.now() < untilMs) worker.postMessage(next++)
+        else void worker.terminate().then(() => resolve())
+      }
+      worker.on('message', (outcome: Outcome) => {
+        played(outcome)
+        go()
+      })
+      worker.on('error', reject)
+      go()
+    })
+  return Promise.all(Array.from({ length: Math.min(lanes, seeds) }, lane)).then(() => {})
+}
+
+async function main(): Promise<number> {
+  const order = orderOf(process.argv.slice(2))
+  if (order === null) {
+    console.error('--seeds, --from, --lanes and --sizes take whole numbers above 0, --minutes a number above 0')
+    return 2
+  }
+  const startMs = performance.now()
+  const summary = new Summary()
+  await playAll(order, (outcome) => {
+    summary.add(outcome)
+    if (outcome.breach !== null && summary.failed <= SHOWN_MAX) console.log(report(outcome))
+  })
+  for (const line of summary.lines()) console.log(line)
+  const seconds = (performance.now() - startMs) / 1_000
+  const count = summary.passed + summary.failed
+  console.log(`${seconds.toFixed(0)} s, ${((60 * count) / seconds).toFixed(0)} seeds a minute`)
+  const missing = count >= EVERY_KIND_SEEDS ? summary.missing : []
+  for (const kind of missing) console.log(`never injected: ${kind}`)
+  console.log(`${summary.passed} passed, ${summary.failed + missing.length} failed`)
+  return summary.failed + missing.length === 0 ? 0 : 1
+}
+
+process.exitCode = await main()

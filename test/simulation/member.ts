@@ -1,0 +1,150 @@
+/**
+ * One member of a simulated world: the real machine, store, log and replica over its own disk and clocks, wired as a server is.
+ * Its hardware outlives its processes; a process ends at any effect, and another one is started over what is left.
+ */
+import type { MachineLimits } from '@leasehold/server/machine'
+import { silent } from '@leasehold/server/ports'
+import { createReplica, type LogFollower, type Replica, type ReplicatedLog, SingleLog } from '@leasehold/server/replica'
+import { formDirectory, openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
+import type { Claims } from './claim.js'
+import { Oscillator, ProcessClock } from './clocks.js'
+import type { Host } from './connection.js'
+import type { Dice } from './dice.js'
+import { SimulatedDisk } from './disk.js'
+import { Durable, tampered } from './durable.js'
+import { type Ledger, WatchedMachine } from './ledger.js'
+import type { Plan } from './plan.js'
+import { Process } from './process.js'
+import type { Reigns } from './reigns.js'
+import type { Scheduler } from './scheduler.js'
+import type { Trace } from './trace.js'
+
+export interface MemberParts {
+  readonly scheduler: Scheduler
+  readonly trace: Trace
+  readonly claims: Claims
+  readonly ledger: Ledger
+  readonly reigns: Reigns
+  readonly plan: Plan
+  readonly limits: MachineLimits
+}
+
+export class Member {
+  readonly name: string
+  readonly disk: SimulatedDisk
+  readonly durable = new Durable()
+  readonly oscillator: Oscillator
+  process: Process | null = null
+  store: Store | null = null
+  machine: WatchedMachine | null = null
+  /** As clients see it; null while it does not serve. */
+  host: Host | null = null
+  /** Takes back the damage that was done to its disk; null where none was. */
+  repair: (() => void) | null = null
+  /** Says why it does not start. */
+  refusal: string | null = null
+  readonly #parts: MemberParts
+  readonly #dice: Dice
+  readonly #ended: (member: Member) => void
+
+  /** `ended` is told whenever a process has ended, or has refused to start. */
+  constructor(name: string, parts: MemberParts, dice: Dice, ended: (member: Member) => void) {
+    this.name = name
+    this.#parts = parts
+    this.#dice = dice
+    this.#ended = ended
+    this.disk = new SimulatedDisk(this.durable, dice.fork())
+    this.oscillator = new Oscillator(parts.scheduler, dice.fork())
+  }
+
+  form(): Promise<void> {
+    return formDirectory(this.disk.memory, { clusterId: 'cluster', memberId: this.name, directoryId: 'd1' })
+  }
+
+  get alive(): boolean {
+    return this.process !== null
+  }
+
+  start(): void {
+    if (this.process !== null) return
+    this.#note('start')
+    const process = new Process(this.#parts.scheduler, () => this.crash('within'))
+    this.process = process
+    this.refusal = null
+    this.disk.attach(process)
+    this.#run(process).catch((error: unknown) => this.#failed(process, error))
+  }
+
+  /** Ends the process at once. */
+  crash(how: string): void {
+    const { process } = this
+    if (process === null) return
+    this.#note('crash', how)
+    process.end()
+    this.process = null
+    this.host = null
+    this.store = null
+    this.machine = null
+    this.disk.crash()
+    this.#parts.reigns.ended(this.name)
+    this.#ended(this)
+  }
+
+  async #run(process: Process): Promise<void> {
+    const { scheduler, plan, limits, ledger } = this.#parts
+    const clock = new ProcessClock(process, this.oscillator, scheduler, this.#dice.fork())
+    const fatal = (error: Error): void => {
+      if (process.alive) this.crash(`fatal: ${error.message}`)
+    }
+    const machine = new WatchedMachine(this.name, ledger, limits, () => process.alive)
+    const opened = await openStore(this.disk.memory, { tables: machine.tables, fatal, memberId: this.name })
+    if (!process.alive) return
+    const store = this.durable.watch(opened, (entries) => this.#parts.reigns.staged(this.name, entries))
+    this.store = store
+    this.machine = machine
+    const log = this.#watch(new SingleLog({ store, clock, telemetry: silent, memberId: this.name }))
+    const parts = { log, store, machine, clock, telemetry: silent, memberId: this.name, fatal }
+    const replica: Replica = await createReplica({ ...plan.replica, ...parts })
+    if (!process.alive) return
+    this.#note('serves')
+    this.host = { name: this.name, process, replica, monotonicMs: () => clock.monotonicMs() }
+  }
+
+  /** Shows who leads and who stamps what to the book of reigns. */
+  #watch(log: ReplicatedLog): ReplicatedLog {
+    const { reigns } = this.#parts
+    return tampered<ReplicatedLog>(log, {
+      start: (follower) => log.start(this.#watchFollower(follower)),
+      append: (batch) => {
+        const index = log.append(batch)
+        reigns.stamped(this.name, log.status.term, index, batch.timeMs)
+        return index
+      },
+    })
+  }
+
+  #watchFollower(follower: LogFollower): LogFollower {
+    const { reigns } = this.#parts
+    return tampered<LogFollower>(follower, {
+      lead: (term, baseMs) => {
+        this.#note('leads', String(term))
+        reigns.leads(this.name, term)
+        follower.lead(term, baseMs)
+      },
+    })
+  }
+
+  #failed(process: Process, error: unknown): void {
+    if (!process.alive) return
+    const why = error instanceof Error ? error.message : String(error)
+    const refused = error instanceof StorageRefusal
+    const sound = this.repair === null && !this.disk.full
+    this.#parts.claims.hold(!(refused && sound), `${this.name} refuses a sound disk: ${why}`)
+    if (refused) this.refusal = why
+    this.crash(`does not start: ${why}`)
+  }
+
+  #note(what: string, ...words: string[]): void {
+    this.#parts.trace.note(this.#parts.scheduler.nowMs, what, this.name, ...words)
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * Injects faults, one after the other and on top of each other, as the seed decides; counts each kind when it has its effect; and
+ * takes them all back in the end.
+ */
+import { RATE_ERROR } from './clocks.js'
+import type { Dice } from './dice.js'
+import type { FaultKind, Injected } from './faultkinds.js'
+import type { Member } from './member.js'
+import type { Plan } from './plan.js'
+import type { Scheduler } from './scheduler.js'
+import type { Trace } from './trace.js'
+
+/** What it may do to the paths between clients and members. */
+export interface Paths {
+  /** Breaks some connection; false where there is none. */
+  breakOne(): boolean
+  cut(client: number, member: string, direction: 'both' | 'there' | 'back'): () => void
+}
+
+const OUTAGE_MS_MAX = 8_000
+const DOWN_MS_MAX = 6_000
+const PAUSE_MS_MAX = 5_000
+/** Effects of a process until it crashes in the midst of something. */
+const EFFECTS_MAX = 40
+
+export class Nemesis {
+  readonly injected: Injected = new Map()
+  readonly #members: readonly Member[]
+  readonly #scheduler: Scheduler
+  readonly #trace: Trace
+  readonly #plan: Plan
+  readonly #paths: Paths
+  readonly #dice: Dice
+  /** How to take back what is still going on. */
+  readonly #ongoing = new Set<() => void>()
+  #over = false
+
+  constructor(
+    parts: { members: readonly Member[]; scheduler: Scheduler; trace: Trace; plan: Plan; paths: Paths },
+    dice: Dice,
+  ) {
+    this.#members = parts.members
+    this.#scheduler = parts.scheduler
+    this.#trace = parts.trace
+    this.#plan = parts.plan
+    this.#paths = parts.paths
+    this.#dice = dice
+  }
+
+  /** Faults until true time is up. */
+  async rage(untilMs: number): Promise<void> {
+    while (this.#scheduler.nowMs < untilMs) {
+      await this.#scheduler.sleep(this.#dice.between(0, 2 * this.#plan.pauseMs))
+      if (this.#scheduler.nowMs < untilMs) this.#inject(this.#dice.pick(this.#plan.faults))
+    }
+  }
+
+  /** All faults off, everybody starts. */
+  heal(): void {
+    this.#over = true
+    for (const back of this.#ongoing) back()
+    this.#ongoing.clear()
+    for (const member of this.#members) {
+      member.process?.resume()
+      member.repair?.()
+      member.repair = null
+      member.start()
+    }
+  }
+
+  /** A member's process has ended: another one is started after a while. */
+  ended(member: Member): void {
+    const downMs = this.#over ? 50 : this.#dice.tailed(800, DOWN_MS_MAX)
+    this.#scheduler.after(downMs, () => {
+      // What refused to start is repaired now and then; a bad block may also come back by itself.
+      if (member.refusal !== null && this.#dice.chance(0.7)) {
+        member.repair?.()
+        member.repair = null
+      }
+      member.start()
+    })
+  }
+
+  #inject(kind: FaultKind): void {
+    const member = this.#dice.pick(this.#members)
+    const back = this.#begin(kind, member)
+    if (back === null) return
+    this.#count(kind, member)
+    if (back === undefined) return
+    this.#ongoing.add(back)
+    this.#scheduler.after(this.#dice.tailed(700, OUTAGE_MS_MAX), () => {
+      if (this.#ongoing.delete(back)) back()
+    })
+  }
+
+  #count(kind: FaultKind, member: Member): void {
+    this.#trace.note(this.#scheduler.nowMs, 'fault', kind, member.name)
+    this.injected.set(kind, (this.injected.get(kind) ?? 0) + 1)
+  }
+
+  /** Null where it could not be; how to take it back where it lasts. */
+  #begin(kind: FaultKind, member: Member): (() => void) | null | undefined {
+    switch (kind) {
+      case 'client link break':
+        return this.#paths.breakOne() ? undefined : null
+      case 'client cut off':
+      case 'client cut off one way':
+        return this.#cutOff(kind, member)
+      case 'crash':
+      case 'crash within':
+      case 'crash within a flush':
+        return this.#crash(kind, member)
+      case 'pause':
+        return this.#pause(member)
+      case 'clock rate':
+        return void member.oscillator.setRate(this.#dice.between(1 - RATE_ERROR, 1 + RATE_ERROR))
+      case 'wall clock jump':
+        return void member.oscillator.jump(this.#dice.between(-1, 1) * this.#dice.pick([50, 5_000, 3_600_000]))
+      default:
+        return this.#spoil(kind, member)
+    }
+  }
+
+  #cutOff(kind: FaultKind, member: Member): () => void {
+    const direction = kind === 'client cut off' ? 'both' : this.#dice.pick(['there', 'back'] as const)
+    return this.#paths.cut(this.#dice.int(this.#plan.clients), member.name, direction)
+  }
+
+  #crash(kind: FaultKind, member: Member): undefined | null {
+    if (member.process === null) return null
+    if (kind === 'crash') member.crash('killed')
+    else if (kind === 'crash within') member.process.crashAfter(1 + this.#dice.int(EFFECTS_MAX))
+    else {
+      const { process } = member
+      // At the commit itself, or a few effects later: before the side file, before the next batch, before an answer.
+      member.disk.onCommit = () => process.crashAfter(1 + this.#dice.int(6))
+    }
+    return undefined
+  }
+
+  #pause(member: Member): null | undefined {
+    const { process } = member
+    if (process === null || process.paused) return null
+    process.pause()
+    this.#scheduler.after(this.#dice.tailed(400, PAUSE_MS_MAX), () => process.resume())
+    return undefined
+  }
+
+  #spoil(kind: FaultKind, member: Member): (() => void) | null | undefined {
+    const { disk } = member
+    switch (kind) {
+      case 'disk slow':
+        disk.slow = true
+        return () => {
+          disk.slow = false
+        }
+      case 'disk EIO':
+        if (member.process === null) return null
+        disk.failing = true
+        return undefined
+      case 'disk ENOSPC':
+        disk.full = true
+        return () => {
+          disk.full = false
+        }
+      case 'disk hang':
+        if (member.process === null || disk.hanging) return null
+        disk.hang()
+        return () => disk.unhang()
+      default:
+        return this.#flip(member)
+    }
+  }
+
+  /** A bit of the disk flips while the process is down, so that its next start must notice, or be none the worse. */
+  #flip(member: Member): null | undefined {
+    if (member.repair !== null) return null
+    if (member.process !== null) member.crash('killed')
+    member.repair = member.disk.flip()
+    return member.repair === null ? null : undefined
+  }
+}

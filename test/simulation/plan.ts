@@ -1,0 +1,51 @@
+/** What a seed makes of its world: how many members and clients, which faults, what limits. Worlds differ, so that each looks elsewhere. */
+import { MACHINE_LIMITS, type MachineLimits } from '@leasehold/server/machine'
+import type { Dice } from './dice.js'
+import { FAULTS, type FaultKind } from './faultkinds.js'
+
+export interface Plan {
+  readonly members: number
+  readonly clients: number
+  /** Lives that each client lives at the same time. */
+  readonly livesPerClient: number
+  /** For how long faults are injected, in true time. */
+  readonly faultyMs: number
+  readonly faults: readonly FaultKind[]
+  /** Between two faults, on average. */
+  readonly pauseMs: number
+  readonly limits: MachineLimits
+  readonly replica: {
+    readonly batchCommandsMax: number
+    readonly checkpointRows: number
+    readonly tailEntries: number
+  }
+}
+
+const SIMULATED_MS = 120_000
+
+export function planOf(dice: Dice, sizes: readonly number[]): Plan {
+  const members = dice.pick(sizes)
+  const possible = FAULTS.filter((kind) => members > 1 || !kind.startsWith('link '))
+  // Each kind in about two of three worlds: what hides behind one fault shows where that one is missing.
+  const some = possible.filter(() => dice.chance(0.65))
+  return {
+    members,
+    clients: 4 + dice.int(5),
+    livesPerClient: 1 + dice.int(3),
+    faultyMs: SIMULATED_MS,
+    faults: some.length > 0 ? some : possible,
+    pauseMs: dice.between(800, 5_000),
+    limits: {
+      ...MACHINE_LIMITS,
+      sweepPerEntryMax: dice.pick([1, 2, 256]),
+      endingsPerRow: dice.pick([2, 256]),
+      renewalsPerRow: dice.pick([2, 16, 256]),
+      recordsPerPrincipalMax: dice.pick([20, 100_000]),
+    },
+    replica: {
+      batchCommandsMax: dice.pick([1, 4, 2_048]),
+      checkpointRows: dice.pick([4, 64, 8_192]),
+      tailEntries: dice.pick([8, 64, 8_192]),
+    },
+  }
+}

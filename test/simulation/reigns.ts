@@ -1,0 +1,91 @@
+/**
+ * Who leads, who stamps, and what a quorum has on its disks: the claims about consensus, judged from what members do and from
+ * what their disks hold, never from what they say of each other.
+ */
+import type { Entry } from '@leasehold/server/machine'
+import type { Claims } from './claim.js'
+import { RATE_ERROR } from './clocks.js'
+import type { Durable } from './durable.js'
+import type { Scheduler } from './scheduler.js'
+
+interface Stamp {
+  readonly by: string
+  readonly atMs: number
+  readonly timeMs: number
+}
+
+export class Reigns {
+  readonly #scheduler: Scheduler
+  readonly #claims: Claims
+  readonly #durables: ReadonlyMap<string, Durable>
+  readonly #leaderOf = new Map<number, string>()
+  readonly #stamps = new Map<string, Stamp>()
+  /** Every entry that was ever staged anywhere, by term and index: what follows what, and its stamp. */
+  readonly #staged = new Map<string, string>()
+  /** The lowest of (stamp - true time at the fastest rate) among committed entries so far. */
+  #slackMs = Number.POSITIVE_INFINITY
+  changes = 0
+
+  constructor(scheduler: Scheduler, claims: Claims, durables: ReadonlyMap<string, Durable>) {
+    this.#scheduler = scheduler
+    this.#claims = claims
+    this.#durables = durables
+  }
+
+  leads(member: string, term: number): void {
+    const other = this.#leaderOf.get(term) ?? member
+    this.#claims.hold(other === member, () => `two leaders in term ${term}: ${other} and ${member}`)
+    if (!this.#leaderOf.has(term)) this.changes++
+    this.#leaderOf.set(term, member)
+    const voters = [...this.#durables.values()].filter((durable) => durable.votedFor(term) === member)
+    this.#claims.hold(
+      voters.length > this.#durables.size / 2,
+      () => `${member} leads term ${term} with ${voters.length} votes on disks of ${this.#durables.size}`,
+    )
+  }
+
+  ended(_member: string): void {}
+
+  stamped(member: string, term: number, index: number, timeMs: number): void {
+    this.#claims.hold(
+      this.#leaderOf.get(term) === member,
+      () => `${member} stamps entry ${index} in term ${term}, which it does not lead`,
+    )
+    this.#stamps.set(`${term}:${index}`, { by: member, atMs: this.#scheduler.nowMs, timeMs })
+  }
+
+  /** Entries of the same term and index are the same, wherever they stand. */
+  staged(member: string, entries: readonly Entry[]): void {
+    for (const { term, index, timeMs, wallMs, commands } of entries) {
+      const key = `${term}:${index}`
+      const print = `${timeMs} ${wallMs} ${commands.length}`
+      const known = this.#staged.get(key)
+      if (known === undefined) this.#staged.set(key, print)
+      else
+        this.#claims.hold(known === print, () => `log matching: ${member} has another entry ${index} of term ${term}`)
+    }
+  }
+
+  /** An entry is applied for the first time: it must be on the disks of a quorum, and its stamp must be true. */
+  committed({ term, index, timeMs }: Entry, by: string): void {
+    const holders = [...this.#durables.values()].filter((durable) => durable.has(index, term))
+    this.#claims.hold(
+      holders.length > this.#durables.size / 2,
+      () =>
+        `${by} applies entry ${index} of term ${term}, which is on ${holders.length} disks of ${this.#durables.size}`,
+    )
+    const stamp = this.#stamps.get(`${term}:${index}`)
+    if (stamp === undefined) {
+      this.#claims.broken(`entry ${index} of term ${term} was stamped by nobody`)
+      return
+    }
+    this.#claims.hold(stamp.timeMs === timeMs, () => `entry ${index} was stamped ${stamp.timeMs} and has ${timeMs}`)
+    const slackMs = timeMs - stamp.atMs * (1 + RATE_ERROR)
+    this.#claims.hold(
+      slackMs <= this.#slackMs + 1.001,
+      () =>
+        `cluster time outruns true time: entry ${index} is stamped ${timeMs}, ${slackMs - this.#slackMs} ms too far`,
+    )
+    this.#slackMs = Math.min(this.#slackMs, slackMs)
+  }
+}

@@ -1,0 +1,86 @@
+/** Plays many seeds and sums up: what failed and how to see it again, and how often each kind of fault was injected. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { FAULTS, type FaultKind } from './faultkinds.js'
+import { type Outcome, play } from './world.js'
+
+/** What every world must have lived through. */
+export const SIMULATED_MS_MIN = 120_000
+export const OPERATIONS_MIN = 500
+/** So many seeds must between them have injected every kind of fault. */
+export const EVERY_KIND_SEEDS = 20
+const EVENTS_SHOWN = 25
+
+export interface LaneOptions {
+  /** Sizes of clusters to choose from. */
+  readonly sizes: readonly number[]
+  /** Each seed is played twice, and must do the same twice. */
+  readonly twice: boolean
+}
+
+export const SIZES: readonly number[] = [1]
+
+export async function playSeed(seed: number, { sizes, twice }: LaneOptions): Promise<Outcome> {
+  const outcome = await play(seed, { sizes })
+  const broken = (what: string): Outcome => ({
+    ...outcome,
+    breach: { step: outcome.steps, atMs: outcome.simulatedMs, what },
+  })
+  if (outcome.breach !== null) return outcome
+  if (twice) {
+    const again = await play(seed, { sizes })
+    if (again.hash !== outcome.hash) return broken(`not the same twice: ${outcome.hash} and ${again.hash}`)
+  }
+  if (outcome.simulatedMs < SIMULATED_MS_MIN) return broken('the world was too short')
+  if (outcome.operations < OPERATIONS_MIN) return broken(`only ${outcome.operations} operations were asked for`)
+  return outcome
+}
+
+/** Seeds that have failed before, each with what it showed. */
+export function failedSeeds(root: string): number[] {
+  const text = readFileSync(join(root, 'test', 'simulation', 'seeds.txt'), 'utf8')
+  return text.split('\n').flatMap((line) => (/^\d/.test(line) ? [Number.parseInt(line, 10)] : []))
+}
+
+export const replayOf = (seed: number): string => `npm run sim -- --seeds 1 --from ${seed}`
+
+/** For people: what broke, and the last events before it. */
+export function report({ seed, breach, lastEvents }: Outcome): string {
+  const { step, atMs, what } = breach!
+  return [
+    `seed ${seed} fails at step ${step}, ${atMs.toFixed(3)} ms: ${what}`,
+    ...lastEvents.slice(-EVENTS_SHOWN).map((line) => `  ${line}`),
+    `  again: ${replayOf(seed)}`,
+  ].join('\n')
+}
+
+export class Summary {
+  passed = 0
+  failed = 0
+  simulatedMs = 0
+  operations = 0
+  executed = 0
+  readonly injected = new Map<FaultKind, number>(FAULTS.map((kind) => [kind, 0]))
+
+  add(outcome: Outcome): void {
+    if (outcome.breach === null) this.passed++
+    else this.failed++
+    this.simulatedMs += outcome.simulatedMs
+    this.operations += outcome.operations
+    this.executed += outcome.executed
+    for (const [kind, count] of outcome.injected) this.injected.set(kind, (this.injected.get(kind) ?? 0) + count)
+  }
+
+  /** Kinds of faults that never happened. */
+  get missing(): readonly FaultKind[] {
+    return [...this.injected].flatMap(([kind, count]) => (count === 0 ? [kind] : []))
+  }
+
+  lines(): string[] {
+    const hours = (this.simulatedMs / 3_600_000).toFixed(1)
+    return [
+      `${hours} simulated hours, ${this.operations} operations, ${this.executed} commands executed`,
+      ...[...this.injected].map(([kind, count]) => `  ${kind.padEnd(26)}${String(count).padStart(8)}`),
+    ]
+  }
+}

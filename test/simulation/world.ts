@@ -1,0 +1,247 @@
+/**
+ * One simulated world, decided by its seed: members and clients live in it while faults rage; then everything heals, every request must
+ * come to its end, and all members must be the same.
+ */
+import { auditSeq, type ChainedEvent } from '@leasehold/protocol'
+import { type Breach, Claims } from './claim.js'
+import { Client, type ClientWorld } from './client.js'
+import { Connection, type ConnectionParts } from './connection.js'
+import { Dice } from './dice.js'
+import { digestOf } from './digest.js'
+import type { Durable } from './durable.js'
+import type { Injected } from './faultkinds.js'
+import { Holders } from './holders.js'
+import { Ledger } from './ledger.js'
+import { live } from './lives.js'
+import { Member } from './member.js'
+import { Nemesis } from './nemesis.js'
+import { type Plan, planOf } from './plan.js'
+import { Reigns } from './reigns.js'
+import { Scheduler } from './scheduler.js'
+import { Trace } from './trace.js'
+
+/** A healed world serves again within this. */
+const RECOVERY_MS_MAX = 5_000
+/** Whatever clients have under way when all is well comes to its end within this: waits, leases, lock-delays included. */
+const FINISH_MS_MAX = 40_000
+/** Leases that nobody renews end within this: the longest ttl and lock-delay, a hold, a beat, and clocks that go slow. */
+const EXPIRY_MS_MAX = 6_000 + 1_500 + 1_000 + 500
+const QUIET_MS = 600
+
+export interface Outcome {
+  readonly seed: number
+  readonly breach: Breach | null
+  readonly hash: string
+  readonly simulatedMs: number
+  readonly steps: number
+  readonly operations: number
+  readonly answered: number
+  readonly executed: number
+  readonly entries: number
+  readonly beliefs: number
+  readonly leaders: number
+  readonly injected: Injected
+  readonly lastEvents: readonly string[]
+}
+
+export interface WorldOptions {
+  /** Sizes of clusters to choose from. */
+  readonly sizes: readonly number[]
+}
+
+class World implements ClientWorld {
+  readonly scheduler = new Scheduler()
+  readonly trace = new Trace()
+  readonly claims = new Claims(this.scheduler, this.trace)
+  readonly holders = new Holders(this.scheduler, this.claims)
+  readonly plan: Plan
+  readonly ledger: Ledger
+  readonly members: Member[] = []
+  readonly clients: Client[] = []
+  readonly nemesis: Nemesis
+  readonly reigns: Reigns
+  finishing = false
+  asked = 0
+  answered = 0
+  readonly #dice: Dice
+  readonly #connections = new Set<Connection>()
+  readonly #cuts = new Set<{ client: number; member: string; direction: 'both' | 'there' | 'back' }>()
+
+  constructor(seed: number, { sizes }: WorldOptions) {
+    this.#dice = new Dice(seed)
+    this.plan = planOf(this.#dice.fork(), sizes)
+    const durables = new Map<string, Durable>()
+    this.reigns = new Reigns(this.scheduler, this.claims, durables)
+    const { scheduler, trace, claims, holders, plan, reigns } = this
+    const { limits } = plan
+    this.ledger = new Ledger({ claims, scheduler, trace, holders, limits }, (entry, by) => reigns.committed(entry, by))
+    const { ledger } = this
+    for (let i = 1; i <= plan.members; i++) {
+      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits }
+      const member = new Member(`n${i}`, parts, this.#dice.fork(), (ended) => this.#ended(ended))
+      this.members.push(member)
+      durables.set(member.name, member.durable)
+    }
+    for (let i = 0; i < plan.clients; i++) this.clients.push(new Client(i, this, this.#dice.fork()))
+    const { members } = this
+    const paths = {
+      breakOne: () => this.#breakOne(),
+      cut: (client: number, member: string, direction: 'both' | 'there' | 'back') =>
+        this.#cut(client, member, direction),
+    }
+    this.nemesis = new Nemesis({ members, scheduler, trace, plan, paths }, this.#dice.fork())
+  }
+
+  operation(what: 'asked' | 'answered' | 'abandoned'): void {
+    if (what === 'asked') this.asked++
+    if (what === 'answered') this.answered++
+  }
+
+  connect(client: Client, except: string | null): Connection | null {
+    const serving = this.members.flatMap(({ host }) => (host === null || host.process.paused ? [] : [host]))
+    const others = serving.filter((host) => host.name !== except)
+    const host = this.#dice.pick(others.length > 0 ? others : serving)
+    if (host === undefined) return null
+    const { scheduler, ledger, claims, trace } = this
+    const parts: ConnectionParts = {
+      scheduler,
+      dice: this.#dice,
+      ledger,
+      claims,
+      trace,
+      passes: (direction) => this.#passes(client.number, host.name, direction),
+    }
+    const connection = new Connection(host, client, parts)
+    this.#connections.add(connection)
+    return connection
+  }
+
+  #passes(client: number, member: string, direction: 'there' | 'back'): boolean {
+    for (const cut of this.#cuts) {
+      if (
+        cut.client === client &&
+        cut.member === member &&
+        cut.direction !== (direction === 'there' ? 'back' : 'there')
+      )
+        return false
+    }
+    return true
+  }
+
+  #cut(client: number, member: string, direction: 'both' | 'there' | 'back'): () => void {
+    const cut = { client, member, direction }
+    this.#cuts.add(cut)
+    return () => void this.#cuts.delete(cut)
+  }
+
+  #breakOne(): boolean {
+    const open = this.#open()
+    if (open.length === 0) return false
+    this.#dice.pick(open).close()
+    return true
+  }
+
+  #open(): Connection[] {
+    for (const one of this.#connections) if (!one.open) this.#connections.delete(one)
+    return [...this.#connections]
+  }
+
+  #ended(member: Member): void {
+    for (const connection of this.#open()) if (connection.host.name === member.name) connection.close()
+    this.nemesis.ended(member)
+  }
+
+  /** All of it, from birth to the last comparison. */
+  async story(): Promise<void> {
+    for (const member of this.members) await member.form()
+    for (const member of this.members) member.start()
+    const lives: Promise<void>[] = []
+    for (const client of this.clients)
+      for (let i = 0; i < this.plan.livesPerClient; i++) lives.push(live(client, this.clients.length))
+    await this.nemesis.rage(this.scheduler.nowMs + this.plan.faultyMs)
+    this.trace.note(this.scheduler.nowMs, 'heal')
+    this.nemesis.heal()
+    await this.#within(RECOVERY_MS_MAX, 'a healed cluster serves', () =>
+      this.members.every(({ host }) => host !== null),
+    )
+    this.finishing = true
+    let finished = 0
+    for (const one of lives) one.then(() => finished++)
+    await this.#within(FINISH_MS_MAX, 'every request comes to its end', () => finished === lives.length)
+    await this.#within(EXPIRY_MS_MAX, 'what nobody renews ends', () => !this.members.some((one) => one.machine?.timed))
+    await this.scheduler.sleep(QUIET_MS)
+    await this.#compare()
+  }
+
+  async #within(ms: number, claim: string, holds: () => boolean): Promise<void> {
+    const untilMs = this.scheduler.nowMs + ms
+    while (!holds() && this.scheduler.nowMs < untilMs) await this.scheduler.sleep(20)
+    this.claims.hold(holds(), () => `not within ${ms} ms: ${claim}; ${this.#state()}`)
+  }
+
+  #state(): string {
+    return this.members
+      .map(({ name, host, process, refusal }) => {
+        const doing = host === null ? (refusal ?? (process === null ? 'down' : 'starting')) : host.replica.ready
+        return `${name} ${doing} at ${host?.replica.status.appliedIndex}, in flight ${host?.replica.inFlight}`
+      })
+      .join('; ')
+  }
+
+  /** Everybody stands at the end of the ledger, with one state and one audit. */
+  async #compare(): Promise<void> {
+    const { claims, ledger } = this
+    const digests = new Set<string>()
+    const audits = new Set<string>()
+    for (const { name, host, machine } of this.members) {
+      if (host === null || machine === null) return claims.broken(`${name} is not there in the end`)
+      const { appliedIndex } = host.replica.status
+      claims.hold(appliedIndex === ledger.last, () => `${name} ends at entry ${appliedIndex} of ${ledger.last}`)
+      digests.add(digestOf(machine.tables))
+      const events: ChainedEvent[] = []
+      for (let after: number | null = 0; after !== null; ) {
+        const page = await host.replica.readEvents({ after: auditSeq(after), limit: 1_000 })
+        events.push(...page.events)
+        after = page.next
+      }
+      claims.hold(events.length === ledger.model.audit.last, () => `${name} has ${events.length} events`)
+      audits.add(JSON.stringify(events))
+    }
+    claims.hold(digests.size === 1, 'the states of the members differ in the end')
+    claims.hold(audits.size === 1, 'the audits of the members differ in the end')
+  }
+}
+
+/** Plays one seed to its end, or to the first claim that breaks. */
+export async function play(seed: number, options: WorldOptions): Promise<Outcome> {
+  const world = new World(seed, options)
+  const { scheduler, trace, claims, ledger, holders } = world
+  let over = false
+  world.story().then(
+    () => (over = true),
+    (error: unknown) => claims.broken(`the story ends: ${error instanceof Error ? error.stack : String(error)}`),
+  )
+  await scheduler.run(
+    () => over || claims.breach !== null,
+    (order) => {
+      trace.mix(order)
+      trace.mix(scheduler.nowMs)
+    },
+  )
+  if (!over) claims.broken('nothing happens any more')
+  return {
+    seed,
+    breach: claims.breach,
+    hash: trace.hash,
+    simulatedMs: scheduler.nowMs,
+    steps: scheduler.steps,
+    operations: world.asked,
+    answered: world.answered,
+    executed: ledger.executed,
+    entries: ledger.last,
+    beliefs: holders.beliefs,
+    leaders: world.reigns.changes,
+    injected: world.nemesis.injected,
+    lastEvents: trace.last(),
+  }
+}
