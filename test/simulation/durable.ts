@@ -47,6 +47,11 @@ export class Durable {
     this.#flight = null
   }
 
+  /** The directory was formed: the first entry is there. */
+  formed(): void {
+    this.#terms[1] = 1
+  }
+
   /** All up to here is there by way of a snapshot. */
   installed(terms: readonly number[]): void {
     for (let index = 1; index < terms.length; index++) this.#terms[index] = terms[index]!

@@ -2,9 +2,10 @@
  * One member of a simulated world: the real machine, store, log and replica over its own disk and clocks, wired as a server is.
  * Its hardware outlives its processes; a process ends at any effect, and another one is started over what is left.
  */
-import type { MachineLimits } from '@leasehold/server/machine'
+import { clusterMs, INTERNAL_OP, logIndex, type PeerId, peerIdOf, run, term, wallMs } from '@leasehold/protocol'
+import type { Entry, MachineLimits } from '@leasehold/server/machine'
 import { silent } from '@leasehold/server/ports'
-import { createReplica, type LogFollower, type Replica, type ReplicatedLog, SingleLog } from '@leasehold/server/replica'
+import { createReplica, type LogFollower, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { formDirectory, openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
 import type { Claims } from './claim.js'
 import { Oscillator, ProcessClock } from './clocks.js'
@@ -19,6 +20,23 @@ import type { Reigns } from './reigns.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
 
+const directoryOf = (name: string): string => `d-${name}`
+
+function firstEntry(peers: readonly PeerId[]): Entry {
+  const addresses = Object.fromEntries(peers.map((peer) => [peer, `${peer}:1`]))
+  const configuration = { voters: peers, outgoing: [], learners: [], addresses }
+  return {
+    term: term(1),
+    index: logIndex(1),
+    timeMs: clusterMs(0),
+    wallMs: wallMs(0),
+    member: '',
+    run: run(0),
+    batch: 0,
+    commands: [{ op: INTERNAL_OP.configure, configuration }],
+  }
+}
+
 export interface MemberParts {
   readonly scheduler: Scheduler
   readonly trace: Trace
@@ -31,6 +49,7 @@ export interface MemberParts {
 
 export class Member {
   readonly name: string
+  readonly peer: PeerId
   readonly disk: SimulatedDisk
   readonly durable = new Durable()
   readonly oscillator: Oscillator
@@ -50,6 +69,7 @@ export class Member {
   /** `ended` is told whenever a process has ended, or has refused to start. */
   constructor(name: string, parts: MemberParts, dice: Dice, ended: (member: Member) => void) {
     this.name = name
+    this.peer = peerIdOf(name, directoryOf(name))
     this.#parts = parts
     this.#dice = dice
     this.#ended = ended
@@ -57,8 +77,11 @@ export class Member {
     this.oscillator = new Oscillator(parts.scheduler, dice.fork())
   }
 
-  form(): Promise<void> {
-    return formDirectory(this.disk.memory, { clusterId: 'cluster', memberId: this.name, directoryId: 'd1' })
+  /** Its directory begins with the entry that forms the cluster, the same in every member. */
+  async form(peers: readonly PeerId[]): Promise<void> {
+    const identity = { clusterId: 'cluster', memberId: this.name, directoryId: directoryOf(this.name) }
+    await formDirectory(this.disk.memory, identity, firstEntry(peers))
+    this.durable.formed()
   }
 
   get alive(): boolean {
@@ -97,13 +120,14 @@ export class Member {
       if (process.alive) this.crash(`fatal: ${error.message}`)
     }
     const machine = new WatchedMachine(this.name, ledger, limits, () => process.alive)
-    const opened = await openStore(this.disk.memory, { tables: machine.tables, fatal, memberId: this.name })
+    const opened = await openStore(this.disk.memory.mount(), { tables: machine.tables, fatal, memberId: this.name })
     if (!process.alive) return
     const store = this.durable.watch(opened, (entries) => this.#parts.reigns.staged(this.name, entries))
     this.store = store
     this.machine = machine
-    const log = this.#watch(new SingleLog({ store, clock, telemetry: silent, memberId: this.name }))
-    const parts = { log, store, machine, clock, telemetry: silent, memberId: this.name, fatal }
+    const own = { store, clock, random: this.#dice.fork(), telemetry: silent, fatal }
+    const log = this.#watch(new RaftLog({ ...own, transport: null }))
+    const parts = { ...own, log, machine, memberId: this.name }
     const replica: Replica = await createReplica({ ...plan.replica, ...parts })
     if (!process.alive) return
     this.#note('serves')
@@ -115,10 +139,11 @@ export class Member {
     const { reigns } = this.#parts
     return tampered<ReplicatedLog>(log, {
       start: (follower) => log.start(this.#watchFollower(follower)),
-      append: (batch) => {
-        const index = log.append(batch)
-        reigns.stamped(this.name, log.status.term, index, batch.timeMs)
-        return index
+      append: (drafts) => {
+        const reign = log.status.term
+        const first = log.append(drafts)
+        for (const [at, { timeMs }] of drafts.entries()) reigns.stamped(this.peer, reign, first + at, timeMs)
+        return first
       },
     })
   }
@@ -126,10 +151,10 @@ export class Member {
   #watchFollower(follower: LogFollower): LogFollower {
     const { reigns } = this.#parts
     return tampered<LogFollower>(follower, {
-      lead: (term, baseMs) => {
-        this.#note('leads', String(term))
-        reigns.leads(this.name, term)
-        follower.lead(term, baseMs)
+      lead: (reign, baseMs) => {
+        this.#note('leads', String(reign))
+        reigns.leads(this.peer, reign)
+        follower.lead(reign, baseMs)
       },
     })
   }

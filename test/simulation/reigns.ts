@@ -74,6 +74,8 @@ export class Reigns {
       () =>
         `${by} applies entry ${index} of term ${term}, which is on ${holders.length} disks of ${this.#durables.size}`,
     )
+    // The entry that forms a cluster is nobody's.
+    if (index === 1) return
     const stamp = this.#stamps.get(`${term}:${index}`)
     if (stamp === undefined) {
       this.#claims.broken(`entry ${index} of term ${term} was stamped by nobody`)

@@ -153,7 +153,8 @@ class World implements ClientWorld {
 
   /** All of it, from birth to the last comparison. */
   async story(): Promise<void> {
-    for (const member of this.members) await member.form()
+    const peers = this.members.map(({ peer }) => peer)
+    for (const member of this.members) await member.form(peers)
     for (const member of this.members) member.start()
     const lives: Promise<void>[] = []
     for (const client of this.clients)
