@@ -41,16 +41,12 @@ export class Endpoints {
 
   /** The one to dial now. `but`: not this one, where there is any other. */
   next(nowMs: number, but: Endpoint | null): Endpoint {
-    const hinted = this.#hinted
+    const round = this.#all.map((_, i) => this.#all[(this.#at + 1 + i) % this.#all.length]!)
+    const others = this.#all.length === 1 ? round : round.filter((one) => one !== but)
+    const fit = others.filter((one) => !one.foreign && nowMs - one.failedMs >= FAILED_MS)
+    const hinted = fit.find((one) => one === this.#hinted)
     this.#hinted = null
-    let best: Endpoint | null = hinted !== null && hinted !== but && fit(hinted, nowMs) ? hinted : null
-    for (let i = 1; i <= this.#all.length && best === null; i++) {
-      const one = this.#all[(this.#at + i) % this.#all.length]!
-      if (one !== but && fit(one, nowMs)) best = one
-    }
-    for (const one of this.#all)
-      if (one !== but && (best === null || (!fit(best, nowMs) && one.failedMs < best.failedMs))) best = one
-    const chosen = best ?? this.#all[0]!
+    const chosen = hinted ?? fit[0] ?? others.reduce((a, b) => (b.failedMs < a.failedMs ? b : a))
     this.#at = this.#all.indexOf(chosen)
     return chosen
   }
@@ -61,8 +57,6 @@ export class Endpoints {
     this.#hinted = this.#all.find((endpoint) => endpoint.url === origin) ?? null
   }
 }
-
-const fit = ({ failedMs, foreign }: Endpoint, nowMs: number) => !foreign && nowMs - failedMs >= FAILED_MS
 
 /** A number from a name (FNV-1a), for seeds. */
 export function seedOf(name: string): number {
