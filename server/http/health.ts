@@ -31,7 +31,8 @@ export function healthRoutes(app: App, context: Context): void {
     },
     (request, reply) => {
       if (context.intake.draining) sendProblem(request, reply, 'SHUTTING_DOWN', 'this member is shutting down')
-      else if (!context.replica.ready) sendProblem(request, reply, 'NO_QUORUM', 'this member does not serve now')
+      else if (!context.replica.ready || context.replica.status.leader === null)
+        sendProblem(request, reply, 'NO_QUORUM', 'this member does not serve now')
       else sendBody(reply, 'json', 200, { ready: true })
     },
   )

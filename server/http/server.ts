@@ -134,7 +134,9 @@ function contextOf(options: HttpOptions, limits: HttpLimits, app: App): Context 
   const url = (): string | null => info.url ?? listeningUrl(app)
   const leader = {
     get leaderUrl() {
-      return replica.status.leader === replica.status.memberId ? url() : null
+      const { leader, memberId } = replica.status
+      if (leader === memberId) return url()
+      return replica.members.find(({ id }) => id === leader)?.url || null
     },
   }
   const sessions = createSessions({ replica, intake, clock, telemetry, info: leader })
@@ -173,6 +175,7 @@ function hooks(app: App, context: Context): void {
   })
   app.addHook('preClose', async () => {
     intake.drain()
+    context.sessions.drain()
     context.waiting.drain()
     await answered(context)
     context.waiting.close()

@@ -4,6 +4,7 @@
  */
 import { type ChainedEvent, checkPrefix, type ErrorCode, encodeCursor, OP, ProtocolError } from '@leasehold/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { caughtUp } from '../intake/index.js'
 import type { Watch, WatchSink } from '../session/index.js'
 import type { Context } from './context.js'
 import { eventBody } from './history.js'
@@ -30,19 +31,25 @@ export function watchRoutes(app: App, context: Context): void {
         summary: 'Changes as server-sent events, from a cursor or from now on',
         description: 'Resumes behind the header Last-Event-ID, which goes before the parameter after.',
         querystring: WatchQuery,
-        response: responses({ 200: EventStream }, ['CURSOR_COMPACTED', 'LIMIT_REACHED'], 'text/event-stream'),
+        response: responses(
+          { 200: EventStream },
+          ['CURSOR_COMPACTED', 'LIMIT_REACHED', 'NO_QUORUM'],
+          'text/event-stream',
+        ),
       },
     },
-    (request, reply) => {
+    async (request, reply) => {
       const prefix = checkPrefix(request.query.prefix ?? '', 'prefix')
       const resumed = request.headers['last-event-id']
       const cursor = (typeof resumed === 'string' && resumed !== '' ? resumed : request.query.after) ?? null
+      await caughtUp(context.replica, cursor)
       const refusal = context.intake.judge(OP.watch, 0, context.limits.deadlineMs)
       if (refusal !== null) throw new ProtocolError(refusal, 'nothing is streamed; come back')
       request.unit.waited = true
       const stream = new Stream(context, request, reply, () => streams.delete(stream))
       streams.add(stream)
       stream.open(prefix, cursor)
+      return reply
     },
   )
 }

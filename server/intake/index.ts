@@ -2,4 +2,4 @@ export { createIntake, Intake, type IntakeLimits, type IntakeOptions, type Refus
 export { Journal, type Outcome, opName, outcomeOf, reasonOf, type Work } from './journal.js'
 export { Lane, type Outlet } from './lane.js'
 export { INTAKE_LIMITS } from './limits.js'
-export { historyPage } from './pages.js'
+export { caughtUp, historyPage } from './pages.js'

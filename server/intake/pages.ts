@@ -10,12 +10,23 @@ import {
   type HistoryQuery,
   ProtocolError,
 } from '@leasehold/protocol'
+import type { Replica } from '../replica/index.js'
 import type { EventQuery } from '../storage/index.js'
 import type { Intake } from './intake.js'
 
 /**
+ * Null where a watch, or a page, may begin at this cursor at once. Where the cursor is ahead of what this member has applied,
+ * since its reader comes from another one, resolves once everything is here that was committed by now.
+ * Throws ProtocolError INVALID_ARGUMENT, CURSOR_COMPACTED; rejects with NO_QUORUM.
+ */
+export function caughtUp(replica: Replica, cursor: string | null): Promise<void> | null {
+  if (cursor === null || decodeCursor(cursor, replica.status.clusterId) <= replica.audit.last) return null
+  return replica.readBarrier()
+}
+
+/**
  * One page of the audit; `next` is the cursor where more follow. A page may be short, even empty, and yet have a next.
- * Throws ProtocolError INVALID_ARGUMENT, CURSOR_COMPACTED, AUDIT_CORRUPT, OVERLOADED.
+ * Throws ProtocolError INVALID_ARGUMENT, CURSOR_COMPACTED, AUDIT_CORRUPT, OVERLOADED, NO_QUORUM.
  */
 export async function historyPage(
   intake: Intake,
@@ -23,6 +34,7 @@ export async function historyPage(
 ): Promise<{ events: readonly ChainedEvent[]; next: string | null }> {
   const { replica } = intake
   const { clusterId } = replica.status
+  await caughtUp(replica, query.cursor)
   const after = query.cursor === null ? Math.max(0, replica.audit.first - 1) : decodeCursor(query.cursor, clusterId)
   if (after + 1 < replica.audit.first)
     throw new ProtocolError('CURSOR_COMPACTED', 'cursor: events after it were trimmed; start over without a cursor')

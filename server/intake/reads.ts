@@ -1,5 +1,5 @@
 /**
- * Reads of one frame. Those of the present state stand behind one barrier that they share; listings and history are
+ * Reads of one frame. Those of the present state stand behind one barrier that they share; time and history are
  * answered from what this member has applied. Must never let a failed read take the others down with it.
  */
 import {
@@ -52,10 +52,10 @@ export function parseQuery(op: Op, fields: readonly unknown[]): Query {
 
 export async function serveReads(intake: Intake, reads: readonly Read[], to: Recipient): Promise<void> {
   let barrier: Fault | null = null
-  if (reads.some((read) => read.query.op === OP.get)) barrier = await faultOf(intake, intake.replica.readBarrier())
+  if (reads.some((read) => ofState(read.query))) barrier = await faultOf(intake, intake.replica.readBarrier())
   const later: Promise<void>[] = []
   for (const read of reads) {
-    if (read.query.op === OP.get && barrier !== null) refuse(to, read, barrier)
+    if (ofState(read.query) && barrier !== null) refuse(to, read, barrier)
     else if (read.query.op === OP.history) later.push(serveHistory(intake, read, read.query.query, to))
     else serve(intake, read, to)
   }
@@ -64,6 +64,9 @@ export async function serveReads(intake: Intake, reads: readonly Read[], to: Rec
   await Promise.all(later)
   to.flush()
 }
+
+/** Leases as they are now: whoever reads them sees everything that was acknowledged before, by whichever member. */
+const ofState = ({ op }: Query): boolean => op === OP.get || op === OP.list
 
 function serve(intake: Intake, read: Read, to: Recipient): void {
   const { replica } = intake

@@ -3,6 +3,7 @@
  * batches, each flushed once per recipient.
  */
 import type { AuditSeq, ChainedEvent, ClientCommand, ClusterMs, FencingToken, LeaseView } from '@leasehold/protocol'
+import type { MemberView } from '../machine/index.js'
 import type { EventPage, EventQuery } from '../storage/index.js'
 import type { LogStatus } from './log.js'
 
@@ -40,6 +41,8 @@ export interface Replica {
   detach(to: Recipient): void
   /** Commands accepted and not yet answered (waiting ones excluded). */
   readonly inFlight: number
+  /** The members as the state knows them: who was admitted, and where each is reached. */
+  readonly members: readonly MemberView[]
   /** Resolves once a read of the state sees everything acknowledged before the call. */
   readBarrier(): Promise<void>
   getLease(name: string): LeaseView | null

@@ -3,6 +3,7 @@
  * pipeline. It must be closable at any moment, twice, and in bounded time.
  */
 import { type ClientCommand, INTERNAL_OP, type LeaseView } from '@leasehold/protocol'
+import type { MemberView } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { EventPage, EventQuery, Store } from '../storage/index.js'
 import type { RevokedListener } from './feed.js'
@@ -97,6 +98,10 @@ export class Shell implements Replica {
 
   detach(to: Recipient): void {
     this.#pipeline.detach(to)
+  }
+
+  get members(): readonly MemberView[] {
+    return this.#machine.members
   }
 
   readBarrier(): Promise<void> {

@@ -1,6 +1,6 @@
 /** What the replica needs of the machine: the log's only consumer, and the state that readers see. */
 import type { ClusterMs, Configuration, LeaseView } from '@leasehold/protocol'
-import type { Applied, Entry, StoredTable } from '../machine/index.js'
+import type { Applied, Entry, MemberView, StoredTable } from '../machine/index.js'
 
 export interface LeasePage {
   readonly leases: readonly LeaseView[]
@@ -14,6 +14,7 @@ export interface StateMachine {
   readonly tables: readonly Pick<StoredTable, 'changeCount' | 'storedChangeCount'>[]
   /** Null before any was configured. */
   readonly configuration: Configuration | null
+  readonly members: readonly MemberView[]
   readonly timeMs: ClusterMs
   /** Something ends by itself: time must move on. */
   readonly timed: boolean

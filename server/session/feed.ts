@@ -47,7 +47,7 @@ export class Feed {
   }
 
   /**
-   * From behind the cursor, or from now on where it is null.
+   * From behind the cursor, or from now on where it is null. What is ahead of this member must be waited for first (`caughtUp`).
    * Throws ProtocolError INVALID_ARGUMENT (no cursor), CURSOR_COMPACTED, LIMIT_REACHED.
    */
   open(query: WatchQuery, sink: WatchSink): Watch {

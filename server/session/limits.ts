@@ -7,6 +7,10 @@ export const SESSION_LIMITS = {
   greetingMs: 5_000,
   /** How often greetings and slow readers are looked at. */
   tickMs: 1_000,
+  /** How often it is looked at whether this member serves. */
+  lookMs: 100,
+  /** A leader that has lost its office, and hears of no other leader for so long, sends its sessions elsewhere. */
+  awayAfterMs: 100,
   /** Reading stops while this much waits to be sent. */
   pauseBytes: 2_097_152,
   /** So long may that much wait before the reader counts as gone. */
@@ -26,6 +30,7 @@ export function assertSessionLimits(l: SessionLimits): void {
     [l.pauseBytes >= 2 * LIMITS.frameBytesMax, 'two frames may wait before reading stops'],
     [l.outBytesMax >= 8 * l.pauseBytes, 'reading stops long before a reader is closed'],
     [l.tickMs < l.greetingMs, 'a greeting is looked at before it is late'],
+    [l.lookMs <= l.awayAfterMs, 'one look may come too early, two do not'],
     [l.repliesPerFrameMax <= 65_535, 'the count of a frame is a u16'],
     [l.watchPage <= LIMITS.pageMax, 'a page of a watch is a page'],
   ]

@@ -6,6 +6,7 @@ import { type Hello, LIMITS, RequestReader, type Welcome } from '@leasehold/prot
 import type { Intake } from '../intake/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { Replica } from '../replica/index.js'
+import { Away } from './away.js'
 import { Feed } from './feed.js'
 import { SESSION_LIMITS, type SessionLimits } from './limits.js'
 import { Session } from './session.js'
@@ -39,6 +40,7 @@ export class Sessions {
   readonly #open = new Set<Session>()
   readonly #byId = new Map<string, Session>()
   readonly #byClient = new Map<string, Set<Session>>()
+  readonly #away: Away
   readonly #stops: (() => void)[]
   #closed = false
 
@@ -50,7 +52,14 @@ export class Sessions {
     this.limits = { ...SESSION_LIMITS, ...options.limits }
     this.#info = options.info
     this.feed = new Feed(options.replica, options.telemetry, this.limits)
+    this.#away = new Away({
+      replica: options.replica,
+      awayAfterMs: this.limits.awayAfterMs,
+      sessions: () => this.#byId.values(),
+      leaderUrl: () => options.info.leaderUrl,
+    })
     this.#stops = [
+      options.clock.every(this.limits.lookMs, () => this.#look()),
       options.clock.every(this.limits.tickMs, () => this.#tick()),
       options.replica.onRevoked((principal, name, token, reason) => {
         for (const session of this.#byClient.get(principal) ?? []) session.push([['ended', name, token, reason]])
@@ -91,6 +100,11 @@ export class Sessions {
     }
   }
 
+  /** This member goes: all are told, so that they move before anything is refused. What is under way is still answered. */
+  drain(): void {
+    this.#away.tell('SHUTTING_DOWN', 'this member is shutting down')
+  }
+
   /** Says goodbye to all of them. Safe to call twice. */
   close(): void {
     if (this.#closed) return
@@ -124,6 +138,10 @@ export class Sessions {
       if (named?.size === 0) this.#byClient.delete(hello.clientName)
     }
     this.#gauge()
+  }
+
+  #look(): void {
+    if (!this.intake.draining) this.#away.look(this.clock.monotonicMs())
   }
 
   #tick(): void {

@@ -16,6 +16,7 @@ import {
   type Reply,
   term,
 } from '@leasehold/protocol'
+import type { MemberView } from '@leasehold/server/machine'
 import type { MemberStatus, Recipient, Replica, Subscriber } from '@leasehold/server/replica'
 import type { EventPage, EventQuery } from '@leasehold/server/storage'
 
@@ -39,6 +40,8 @@ export class FakeReplica implements Replica {
   barriers = 0
   barrier: () => Promise<void> = () => Promise.resolve()
   ready = true
+  leader: string | null = 'm1'
+  members: readonly MemberView[] = []
   first = 1
   /** Answers a command; null leaves it unanswered for the test to answer. */
   respond: (command: ClientCommand) => Reply | null = granting
@@ -62,7 +65,7 @@ export class FakeReplica implements Replica {
       term: term(1),
       role: 'leader',
       peers: [],
-      leader: 'm1',
+      leader: this.leader,
       commitIndex: logIndex(1),
       lastIndex: logIndex(1),
       clusterId: 'c1',

@@ -117,6 +117,7 @@ export class FakeMachine implements StateMachine {
   configuration = null
   timeMs = clusterMs(0)
   timed = false
+  readonly members = []
   leaseCount = 0
   waiterCount = 0
   readonly log: string[]

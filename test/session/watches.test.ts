@@ -1,4 +1,4 @@
-import { chainedFromFields, ERRORS, OK, OP } from '@leasehold/protocol'
+import { chainedFromFields, ERRORS, OK, OP, ProtocolError } from '@leasehold/protocol'
 import { createIntake } from '@leasehold/server/intake'
 import { createSessions, type SessionLimits } from '@leasehold/server/session'
 import fc from 'fast-check'
@@ -61,6 +61,7 @@ t.test('a watch that cannot begin is refused; repeating one replaces it', async 
   for (let seq = 10; seq <= 20; seq++) replica.events.push(event(seq))
   peer.ask(OP.watch, 1, ['', 'c1.3']).ask(OP.watch, 2, ['', 'c2.15']).ask(OP.watch, 3, ['', 'c1.21'])
   peer.ask(OP.watch, 4, ['a b', null]).go()
+  await turns()
   for (const id of [1, 2, 3]) t.equal(peer.replyTo(id)?.[2], ERRORS.CURSOR_COMPACTED.wire)
   t.equal(peer.replyTo(4)?.[2], ERRORS.INVALID_ARGUMENT.wire)
   peer.ask(OP.watch, 5, ['', null]).ask(OP.watch, 5, ['', null], { attempt: 2 }).ask(OP.watch, 6, ['', null])
@@ -69,6 +70,63 @@ t.test('a watch that cannot begin is refused; repeating one replaces it', async 
   replica.publish(event(21))
   t.same(told(peer, 5), [21], 'once')
 })
+
+t.test('a cursor ahead of this member waits until it has caught up: its reader comes from another one', async (t) => {
+  const { replica, peer } = world(t)
+  for (let seq = 1; seq <= 3; seq++) replica.events.push(event(seq))
+  let caughtUp = (): void => {}
+  replica.barrier = () => new Promise((resolve) => (caughtUp = resolve))
+  peer.ask(OP.watch, 1, ['', 'c1.5']).go()
+  await turns()
+  t.equal(peer.replyTo(1), undefined)
+  replica.publish(event(4), event(5), event(6))
+  caughtUp()
+  await turns()
+  t.same(peer.replyTo(1), [1, 1, OK, ['c1.5']])
+  replica.publish(event(7))
+  t.same(told(peer, 1), [6, 7], 'no gap and no duplicate')
+
+  peer.ask(OP.watch, 2, ['', 'c1.99']).go()
+  caughtUp()
+  await turns()
+  t.equal(peer.replyTo(2)?.[2], ERRORS.CURSOR_COMPACTED.wire, 'what nobody has is not waited for again')
+  replica.barrier = () => Promise.reject(new ProtocolError('NO_QUORUM', 'alone'))
+  peer.ask(OP.watch, 3, ['', 'c1.99']).go()
+  replica.barrier = () => Promise.reject(new TypeError('the inside'))
+  peer.ask(OP.watch, 4, ['', 'c1.99']).go()
+  await turns()
+  t.same([peer.replyTo(3)?.[2], peer.replyTo(4)?.[2]], [ERRORS.NO_QUORUM.wire, ERRORS.INTERNAL.wire])
+})
+
+t.test(
+  'a watch that waits for this member counts, is replaced by its repetition, and ends with its session',
+  async (t) => {
+    const { replica, peer } = world(t, { watchesPerSessionMax: 2 })
+    const waiting: (() => void)[] = []
+    replica.barrier = () => new Promise((resolve) => waiting.push(resolve))
+    peer.ask(OP.watch, 1, ['', 'c1.2']).ask(OP.watch, 2, ['', 'c1.2']).ask(OP.watch, 3, ['', 'c1.2']).go()
+    t.equal(peer.replyTo(3)?.[2], ERRORS.LIMIT_REACHED.wire)
+    peer.ask(OP.watch, 1, ['', 'c1.2'], { attempt: 2 }).ask(OP.unwatch, 4, [2]).go()
+    replica.publish(event(1), event(2))
+    for (const resolve of waiting) resolve()
+    await turns()
+    t.same(
+      peer.replies.map(([id, attempt, code]) => [id, attempt, code]),
+      [
+        [3, 1, ERRORS.LIMIT_REACHED.wire],
+        [4, 1, OK],
+        [1, 2, OK],
+      ],
+    )
+    replica.publish(event(3))
+    t.same([told(peer, 1), told(peer, 2)], [[3], []])
+    peer.ask(OP.watch, 5, ['', 'c1.9']).go()
+    peer.handle.closed()
+    for (const resolve of waiting) resolve()
+    await turns()
+    t.equal(peer.replyTo(5), undefined)
+  },
+)
 
 t.test('a watch that falls behind what is kept is told and ended', async (t) => {
   const { replica, peer } = world(t)
