@@ -1,7 +1,7 @@
 /** An ordered volume over LevelDB. Every commit is synced; nothing is ever written without it. */
 import { dirname } from 'node:path'
 import { Level } from 'level'
-import type { Key, Value, Volume, VolumeBatch } from '../ports/index.js'
+import type { Key, Value, Volume, VolumeBatch, VolumeView } from '../ports/index.js'
 import { diskRefusal } from './diskerrors.js'
 
 const MIB = 1_048_576
@@ -15,6 +15,10 @@ const OPTIONS = {
 } as const
 
 type Database = Level<Uint8Array, Uint8Array>
+
+/** Now, or the moment of a view. */
+type Moment = { readonly snapshot?: ReturnType<Database['snapshot']> }
+type Range = { from: Key; to: Key; reverse?: boolean; chunkRows?: number }
 
 const WRITE = { sync: true } as const
 
@@ -51,17 +55,34 @@ export class LevelVolume implements Volume {
     return new LevelVolume(database, dirname(path), hooks)
   }
 
-  async get(key: Key): Promise<Value | undefined> {
+  get(key: Key): Promise<Value | undefined> {
+    return this.#get(key, {})
+  }
+
+  scan(range: Range) {
+    return this.#scan(range, {})
+  }
+
+  view(): VolumeView {
+    const snapshot = this.#database.snapshot()
+    return {
+      get: (key) => this.#get(key, { snapshot }),
+      scan: (range) => this.#scan(range, { snapshot }),
+      close: () => snapshot.close(),
+    }
+  }
+
+  async #get(key: Key, at: Moment): Promise<Value | undefined> {
     try {
-      return await this.#database.get(key)
+      return await this.#database.get(key, at)
     } catch (error) {
       throw diskRefusal(error, this.#path)
     }
   }
 
-  async *scan(range: { from: Key; to: Key; reverse?: boolean; chunkRows?: number }) {
+  async *#scan(range: Range, at: Moment) {
     const { from, to, reverse = false, chunkRows = SCAN_ROWS } = range
-    const options = { gte: from, lt: to, reverse, fillCache: false, highWaterMarkBytes: SCAN_BYTES_MAX }
+    const options = { gte: from, lt: to, reverse, fillCache: false, highWaterMarkBytes: SCAN_BYTES_MAX, ...at }
     const iterator = this.#database.iterator(options)
     try {
       let next = iterator.nextv(chunkRows)

@@ -30,7 +30,7 @@ export interface Slots {
   close(): Promise<void>
 }
 
-export interface Volume {
+export interface VolumeReader {
   get(key: Key): Promise<Value | undefined>
   /** Rows with `from <= key < to` in key order, or in reverse, in chunks of at most `chunkRows`. A consistent view of its start. */
   scan(range: {
@@ -39,6 +39,17 @@ export interface Volume {
     reverse?: boolean
     chunkRows?: number
   }): AsyncIterable<readonly (readonly [Key, Value])[]>
+}
+
+/** All rows as they stood at one moment, between two batches. */
+export interface VolumeView extends VolumeReader {
+  /** Safe to call twice. */
+  close(): Promise<void>
+}
+
+export interface Volume extends VolumeReader {
+  /** Of this very moment. To be closed: as long as it is open, what is replaced stays on disk. */
+  view(): VolumeView
   /** A batch under construction. Nothing is visible, or durable, before its commit. */
   batch(): VolumeBatch
   close(): Promise<void>

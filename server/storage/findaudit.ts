@@ -2,7 +2,7 @@
  * What opening looks at of the audit: its end, which must be the one that the marker names; all fingerprints; and the segments
  * that no fingerprints cover yet. Damage before the end is remembered, and found again by whoever reads that page.
  */
-import type { Volume } from '../ports/index.js'
+import type { VolumeReader } from '../ports/index.js'
 import type { AuditTail } from './audit.js'
 import { hexOf } from './chain.js'
 import { KIND, kindEnd, seqKey, seqOfKey } from './keys.js'
@@ -17,7 +17,12 @@ const CHUNK_ROWS = 64
 const SPAN_EVENTS = 8_192
 
 /** Fills the tail with what is there. Returns what was found damaged. Throws Damage where the end is not as the marker says. */
-export async function findAudit(volume: Volume, live: number, marker: Marker, audit: AuditTail): Promise<string[]> {
+export async function findAudit(
+  volume: VolumeReader,
+  live: number,
+  marker: Marker,
+  audit: AuditTail,
+): Promise<string[]> {
   const end = marker.audit
   if (end.last < end.first) return []
   const tail = await lastSegment(volume, live, end.last)
@@ -29,7 +34,12 @@ export async function findAudit(volume: Volume, live: number, marker: Marker, au
   return notices
 }
 
-async function findBlocks(volume: Volume, live: number, end: Marker['audit'], audit: AuditTail): Promise<string[]> {
+async function findBlocks(
+  volume: VolumeReader,
+  live: number,
+  end: Marker['audit'],
+  audit: AuditTail,
+): Promise<string[]> {
   const notices: string[] = []
   let next: number | null = null
   const gap = (from: number, to: number): void => {
@@ -66,7 +76,7 @@ function blockOrNull(key: Uint8Array, value: Uint8Array): Block | null {
   }
 }
 
-async function findOpen(volume: Volume, live: number, end: Marker['audit'], audit: AuditTail): Promise<string[]> {
+async function findOpen(volume: VolumeReader, live: number, end: Marker['audit'], audit: AuditTail): Promise<string[]> {
   const notices: string[] = []
   let next = end.openFirst
   let hash: string | null = null

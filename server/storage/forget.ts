@@ -1,11 +1,11 @@
 /** Which rows a trimmed block of the audit consists of. */
-import type { Volume } from '../ports/index.js'
+import type { VolumeReader } from '../ports/index.js'
 import type { BlockSummary } from './audit.js'
 import { KIND, seqKey } from './keys.js'
 import { blockAt } from './readaudit.js'
 
 /** Keys of the block's fingerprints and of all its segments; where damage hides them, every key that they could have. */
-export async function forgetBlock(volume: Volume, live: number, block: BlockSummary): Promise<Uint8Array[]> {
+export async function forgetBlock(volume: VolumeReader, live: number, block: BlockSummary): Promise<Uint8Array[]> {
   const keys = [seqKey(live, KIND.block, block.first)]
   const mentions = block.damaged ? null : await blockAt(volume, live, block.first).catch(() => null)
   if (mentions !== null) for (const { first } of mentions.segments) keys.push(seqKey(live, KIND.segment, first))

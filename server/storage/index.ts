@@ -1,4 +1,5 @@
 export { acceptLoss, type LossOptions, type LossReport, type SalvageMachine } from './acceptloss.js'
+export { CHUNK_BYTES_MAX } from './chunks.js'
 export { crc32c } from './crc32c.js'
 export { IDENTITY_FILE, OWNER_FILE, SIDE_FILE, SWITCHING_FILE, VOLUME_NAME } from './files.js'
 export { directoryState, type Forming, formDirectory, type NewIdentity, readForming, writeForming } from './forming.js'
@@ -6,5 +7,6 @@ export { type Crash, type DiskHook, type DiskRead, type DiskStep, diskError, Mem
 export * from './plainrow.js'
 export { openStore } from './recovery.js'
 export { type RefusalCode, StorageRefusal } from './refusal.js'
+export type { SnapshotHead } from './snapshothead.js'
 export * from './store.js'
 export { endRecord, readVersion, type Version, writeVersion } from './version.js'

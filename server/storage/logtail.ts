@@ -23,6 +23,12 @@ export interface FoundLog {
   readonly terms: Terms
 }
 
+interface Found {
+  readonly live: number
+  readonly marker: Marker
+  readonly log: FoundLog
+}
+
 export class LogTail {
   readonly #live: number
   readonly #marker: Marker
@@ -33,7 +39,7 @@ export class LogTail {
   /** The last entry that was not replaced since the flush in flight began: those behind it are not the ones that it wrote. */
   #unchanged = Number.POSITIVE_INFINITY
 
-  constructor(live: number, marker: Marker, { links, terms }: FoundLog) {
+  constructor({ live, marker, log: { links, terms } }: Found) {
     this.#live = live
     this.#marker = marker
     this.#links = [...links]

@@ -138,6 +138,15 @@ export class MemoryDisk implements Disk {
         alive()
         return this.#scan(rows, range)
       },
+      view: () => {
+        alive()
+        const then = new MemoryRows(rows)
+        return {
+          get: async (key) => then.get(key),
+          scan: (range) => this.#scan(then, range),
+          close: async () => {},
+        }
+      },
       batch: () => {
         alive()
         return this.#batch(rows, alive)

@@ -1,6 +1,6 @@
 /** Reading log entries back: checksum, sequence and chain of each one are verified before it is handed out. */
 import type { Entry } from '../machine/index.js'
-import type { Volume } from '../ports/index.js'
+import type { VolumeReader } from '../ports/index.js'
 import { type EntryRecord, entryOf, readEntry } from './entries.js'
 import { KIND, seqKey } from './keys.js'
 import { Damage } from './refusal.js'
@@ -15,7 +15,7 @@ export interface LogRange {
 
 /** Records of a range, in chunks. Throws Damage at the first one that is missing or fails a check. */
 export async function* readRecords(
-  volume: Volume,
+  volume: VolumeReader,
   live: number,
   { from, to }: LogRange,
 ): AsyncGenerator<readonly EntryRecord[]> {
@@ -42,6 +42,6 @@ export async function* readRecords(
 }
 
 /** The entries of a range, in chunks. Throws Damage as readRecords does. */
-export async function* readLog(volume: Volume, live: number, range: LogRange): AsyncGenerator<readonly Entry[]> {
+export async function* readLog(volume: VolumeReader, live: number, range: LogRange): AsyncGenerator<readonly Entry[]> {
   for await (const records of readRecords(volume, live, range)) yield records.map(entryOf)
 }

@@ -2,17 +2,14 @@
  * What of a damaged audit is kept: the events without a gap up to the last one that the state knows of. What comes after
  * is brought forth anew by the log, as far as that is left; what comes before a gap stays in the damaged copy.
  */
-import { eventBytes } from '@leasehold/protocol'
 import type { Volume } from '../ports/index.js'
-import { Writer } from './bytes.js'
 import { NO_HASH } from './chain.js'
+import { cutAfter } from './cutsegment.js'
 import { Filling } from './filling.js'
 import { FIRST_LIVE, KIND, seqKey } from './keys.js'
 import type { Marker } from './marker.js'
-import type { ReadSegment } from './readaudit.js'
-import { ROW_HEAD_BYTES, sealRow } from './rows.js'
 import type { Salvage } from './salvage.js'
-import { encodeBlock, namesIn, OpenBlock, writeSegment } from './segments.js'
+import { encodeBlock, namesIn, OpenBlock } from './segments.js'
 
 export interface AuditPlan {
   /** Events kept: none where first > last. `from` is the first event of the first segment kept. */
@@ -79,23 +76,4 @@ export async function copyAudit(salvage: Salvage, volume: Volume, plan: AuditPla
   await filling.end()
   const { first, last } = plan
   Object.assign(marker.audit, { first, last, lastHash: hash, openFirst: open.first ?? last + 1 })
-}
-
-/** The segment without its events after `last`, as a new row. */
-function cutAfter(segment: ReadSegment, last: number): { segment: ReadSegment; value: Uint8Array } {
-  const events = segment.events.filter((event) => event.seq <= last)
-  const end = events.at(-1)!
-  const head = { ...segment.head, count: events.length, last, lastMs: end.clusterMs, hash: end.hash }
-  const body = new Writer(65_536)
-  for (const event of events) {
-    const canonical = eventBytes(event)
-    body.u32(canonical.length)
-    body.bytes(canonical)
-  }
-  const writer = new Writer(body.length + 256)
-  writer.length = ROW_HEAD_BYTES
-  writeSegment(writer, head, body.view(0))
-  const value = writer.view(0)
-  sealRow(seqKey(FIRST_LIVE, KIND.segment, head.first), value)
-  return { segment: { head, events, bytes: value.length }, value }
 }

@@ -76,6 +76,11 @@ export function writeSegment(writer: Writer, head: SegmentHead, body: Uint8Array
   writer.bytes(body)
 }
 
+/** What a segment says of itself, its events unseen. Throws Damage. */
+export function headOf(payload: Uint8Array): SegmentHead {
+  return readHead(new Reader(payload))
+}
+
 function readHead(reader: Reader): SegmentHead {
   const version = reader.u8()
   if (version !== VERSION) throw new Damage(`An audit segment has the unknown version ${version}.`)

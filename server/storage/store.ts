@@ -4,6 +4,7 @@
  */
 import type { AuditEvent, AuditSeq, ChainedEvent, ClusterMs, LogIndex, Term } from '@leasehold/protocol'
 import type { Entry, StoredTable } from '../machine/index.js'
+import type { SnapshotHead } from './snapshothead.js'
 
 export interface Identity {
   readonly clusterId: string
@@ -30,12 +31,20 @@ export interface Recovered {
   readonly lastTimeMs: ClusterMs
   /** For each term with entries in [firstIndex - 1, lastIndex]: its first index there, in order. Entry 0 has term 0. */
   readonly terms: readonly { readonly term: Term; readonly from: LogIndex }[]
+  /**
+   * The newest batch that was found. It only grows as long as a directory lives: whoever knows of a later one has seen this
+   * directory come back older than it was, and what it promised since is gone.
+   */
+  readonly flushes: number
   /** Damage that takes nothing away that is needed, for people. */
   readonly notices: readonly string[]
 }
 
 export interface Store {
+  /** As of opening, or of the last snapshot that was installed. */
   readonly recovered: Recovered
+  /** The newest durable batch: to be told to others, who so notice a directory that comes back older. */
+  readonly flushes: number
   /**
    * Entries in [from, to], verified, in order, in chunks, as they stand when the first chunk is asked for: writes may go on, and what they trim
    * or replace is still handed out. So whoever reads above the commit index compares terms. Rejects with NotInLog where some are
@@ -57,8 +66,11 @@ export interface Store {
    * beyond what opening found, and the replay has brought forth fewer events than are stored.
    */
   stageCheckpoint(applied: LogIndex, timeMs: ClusterMs): void
-  /** Forgets entries below `first`; refused above the last synced checkpoint. */
-  stageTrimLog(first: LogIndex): void
+  /**
+   * Forgets entries below `first`; refused above the last synced checkpoint. What follows an open snapshot is kept for its
+   * receiver: returns where the log begins from now on.
+   */
+  stageTrimLog(first: LogIndex): LogIndex
   stageTrimAudit(through: AuditSeq): void
   /** True while something is staged that no flush has taken yet. */
   readonly staged: boolean
@@ -78,8 +90,50 @@ export interface Store {
     readonly bytes: number
     readonly oldestMs: ClusterMs
   }
+  /**
+   * The state of the last synced checkpoint, with the audit up to there, for a member that lags too far or for a backup. It is a consistent
+   * view, while writes go on. Entries after its index are kept until it is closed. Rejects where the directory is damaged.
+   */
+  snapshot(): Promise<OutgoingSnapshot>
+  /** Begins to receive one; an earlier one that was not installed is given up. */
+  receiveSnapshot(): IncomingSnapshot
+  /** Bytes that may still be written. */
+  freeBytes(): Promise<number>
   /** Waits for the flush in flight, then gives up the directory. Safe to call twice. */
   close(): Promise<void>
+}
+
+export interface OutgoingSnapshot {
+  readonly head: SnapshotHead
+  /**
+   * All of it, once, read as it is asked for: chunks of at most CHUNK_BYTES_MAX bytes, each checked by itself; the last one proves that
+   * none is missing. Rejects where a row here is damaged. Closes at its end, or when the loop over it is left.
+   */
+  chunks(): AsyncIterable<Uint8Array>
+  /** Safe to call twice. */
+  close(): Promise<void>
+}
+
+/**
+ * A snapshot being received. What is wrong with it (BAD_COPY, or of another version) gives it up, and the old state stands; what is wrong
+ * with the disk goes to `fatal`, as with every write.
+ */
+export interface IncomingSnapshot {
+  /** Null before the first chunk was taken. */
+  readonly head: SnapshotHead | null
+  /** The last chunk was taken, and all of it is durable beside the live rows. */
+  readonly complete: boolean
+  /** The next chunk. Resolves once there is room for another; wait for it, or keep a small window. */
+  add(chunk: Uint8Array): Promise<void>
+  /**
+   * Verifies what was written as opening does, loads it into `tables` (those of a fresh machine), and makes it the directory's state with one
+   * synced batch. The log is empty then, and goes on after the snapshot's index; term and vote stay. The store goes on with it: tables
+   * that were given before are no longer looked at. Flushes may go on meanwhile, for votes; but entries, events and rows that are
+   * staged or flushed before the end of this call go with the old state: apply and acknowledge none. Returns what opening would.
+   */
+  install(tables: readonly StoredTable[]): Promise<Recovered>
+  /** Gives it up. Safe to call at any time. */
+  abort(): Promise<void>
 }
 
 /** Entries that were asked for and cannot be read: below `first` they are trimmed for good, above `last` not durable yet. */

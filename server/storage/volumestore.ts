@@ -9,35 +9,43 @@ import {
   type ClusterMs,
   clusterMs,
   type LogIndex,
+  logIndex,
+  term,
 } from '@leasehold/protocol'
 import type { Entry } from '../machine/index.js'
 import type { Disk, Volume, VolumeBatch } from '../ports/index.js'
-import type { AuditTail } from './audit.js'
 import { Writer } from './bytes.js'
+import { clearPrefix, otherLive } from './clearing.js'
 import { forgetBlock } from './forget.js'
 import { AuditReader } from './history.js'
-import { KIND, plainKey, seqKey } from './keys.js'
-import { type FoundLog, LogTail } from './logtail.js'
+import { encodeIdentity, type IdentityRecord } from './identity.js'
+import { type Host, Incoming } from './incoming.js'
+import { KIND, LIVE_KEY, plainKey, seqKey } from './keys.js'
+import type { LiveRows } from './liverows.js'
+import { LogTail } from './logtail.js'
 import { type Marker, writeMarker } from './marker.js'
+import { Outgoing } from './outgoing.js'
 import { type LogRange, readLog } from './readlog.js'
-import { ROW_HEAD_BYTES, sealRow } from './rows.js'
-import type { SideFile } from './sidefile.js'
-import { type EventPage, type EventQuery, type HardState, NotInLog, type Recovered, type Store } from './store.js'
-import type { StateTables } from './tables.js'
+import { ROW_HEAD_BYTES, sealRow, wrapRow } from './rows.js'
+import type { SideFile, SideRecord } from './sidefile.js'
+import {
+  type EventPage,
+  type EventQuery,
+  type HardState,
+  type IncomingSnapshot,
+  NotInLog,
+  type OutgoingSnapshot,
+  type Recovered,
+  type Store,
+} from './store.js'
 
 /** What opening hands over. */
 export interface Opened {
   readonly disk: Disk
   readonly volume: Volume
   readonly side: SideFile
-  readonly live: number
-  readonly marker: Marker
-  readonly log: FoundLog
-  /** Damaged entries that are no longer needed. */
-  readonly dropped: LogRange | null
-  readonly audit: AuditTail
-  readonly state: StateTables
-  readonly recovered: Recovered
+  readonly identity: IdentityRecord
+  readonly rows: LiveRows
   readonly fatal: (error: Error) => void
 }
 
@@ -46,11 +54,11 @@ const ARENA_BYTES = 262_144
 const ARENA_KEPT_BYTES = 33_554_432
 
 export class VolumeStore implements Store {
-  readonly recovered: Recovered
   readonly #opened: Opened
-  readonly #marker: Marker
-  readonly #log: LogTail
-  readonly #reader: AuditReader
+  #rows: LiveRows
+  #recovered: Recovered
+  #log: LogTail
+  #reader: AuditReader
   #batch: VolumeBatch | null = null
   /** Where the next batch's keys and values stand; the other one belongs to the batch in flight. */
   #arena = new Writer(ARENA_BYTES)
@@ -60,25 +68,41 @@ export class VolumeStore implements Store {
   #inFlight: Promise<void> | null = null
   #failed = false
   #syncedCheckpoint: number
+  #syncedFlush: number
+  #incoming: Incoming | null = null
+  /** Takes away what is not live. */
+  #clearing: Promise<void> = Promise.resolve()
+  readonly #outgoing = new Set<Outgoing>()
   #forgetting: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
   constructor(opened: Opened) {
+    const { rows, volume, identity } = opened
     this.#opened = opened
-    this.recovered = opened.recovered
-    this.#marker = opened.marker
-    this.#log = new LogTail(opened.live, opened.marker, opened.log)
-    this.#reader = new AuditReader(opened.volume, opened.live, opened.audit)
-    this.#syncedCheckpoint = opened.marker.checkpoint.index
-    if (opened.dropped !== null) this.#forgetEntries(opened.dropped)
+    this.#rows = rows
+    this.#recovered = recoveredFrom(identity, rows)
+    this.#log = new LogTail(rows)
+    this.#reader = new AuditReader(volume, rows.live, rows.audit)
+    this.#syncedCheckpoint = rows.marker.checkpoint.index
+    this.#syncedFlush = rows.marker.flush
+    if (rows.dropped !== null) this.#forgetEntries(rows.dropped)
+    this.#clear()
+  }
+
+  get recovered(): Recovered {
+    return this.#recovered
+  }
+  get flushes(): number {
+    return this.#syncedFlush
   }
 
   async *entries(from: LogIndex, to: LogIndex): AsyncGenerator<readonly Entry[]> {
     // The scan reads a view of this very moment: what is trimmed or replaced later is still in it.
-    const { first } = this.#marker.log
+    const { live, marker } = this.#rows
+    const { first } = marker.log
     const last = this.#log.durable
     if (from < first || to > last) throw new NotInLog(from, to, first, last)
-    yield* readLog(this.#opened.volume, this.#opened.live, { from, to })
+    yield* readLog(this.#opened.volume, live, { from, to })
   }
 
   /** The batch that what is staged now will travel in. */
@@ -91,14 +115,14 @@ export class VolumeStore implements Store {
 
   stageEntries(entries: readonly Entry[]): void {
     if (entries.length === 0) return
-    if (entries[0]!.index <= this.#marker.checkpoint.index) {
+    if (entries[0]!.index <= this.#rows.marker.checkpoint.index) {
       throw new RangeError(`entry ${entries[0]!.index} is at or below the checkpoint`)
     }
     this.#log.stage(entries, this.#next(), this.#arena)
   }
 
   stageHardState(state: HardState): void {
-    const marker = this.#marker
+    const { marker } = this.#rows
     if (state.term < marker.term) throw new RangeError(`term ${state.term} is lower than ${marker.term}`)
     if (state.term === marker.term && state.votedFor === marker.votedFor) return
     this.#next()
@@ -108,7 +132,7 @@ export class VolumeStore implements Store {
   }
 
   stageEvents(events: readonly AuditEvent[]): readonly ChainedEvent[] {
-    const { audit } = this.#opened
+    const { audit } = this.#rows
     const chained = audit.stage(events)
     if (audit.staged) {
       const batch = this.#next()
@@ -118,12 +142,12 @@ export class VolumeStore implements Store {
   }
 
   stageCheckpoint(applied: LogIndex, timeMs: ClusterMs): void {
-    const { checkpoint, log } = this.#marker
+    const { state, audit, marker } = this.#rows
+    const { checkpoint, log } = marker
     if (applied < checkpoint.index || applied > log.last) {
       throw new RangeError(`entry ${applied} is not within the checkpoint ${checkpoint.index} and the end ${log.last}`)
     }
-    const { state, audit } = this.#opened
-    if (audit.behind && applied > this.recovered.lastIndex) throw audit.shortfall()
+    if (audit.behind && applied > this.#recovered.lastIndex) throw audit.shortfall()
     state.stage(this.#next(), this.#arena)
     const { seq, hash } = audit.chainEnd
     checkpoint.index = applied
@@ -136,25 +160,29 @@ export class VolumeStore implements Store {
     checkpoint.auditHash = hash
   }
 
-  stageTrimLog(first: LogIndex): void {
+  stageTrimLog(wanted: LogIndex): LogIndex {
+    let first: number = wanted
     if (first > this.#syncedCheckpoint + 1) {
       throw new RangeError(
         `entries below ${first} are still needed: the synced checkpoint is ${this.#syncedCheckpoint}`,
       )
     }
-    const { log } = this.#marker
-    if (first <= log.first) return
-    this.#forgetEntries({ from: log.first, to: first - 1 })
-    this.#log.trim(first)
+    const { log } = this.#rows.marker
+    for (const { head } of this.#outgoing) first = Math.min(first, head.index + 1)
+    if (first > log.first) {
+      this.#forgetEntries({ from: log.first, to: first - 1 })
+      this.#log.trim(first)
+    }
+    return logIndex(log.first)
   }
 
   #forgetEntries({ from, to }: LogRange): void {
     const batch = this.#next()
-    for (let index = from; index <= to; index += 1) batch.del(seqKey(this.#opened.live, KIND.entry, index))
+    for (let index = from; index <= to; index += 1) batch.del(seqKey(this.#rows.live, KIND.entry, index))
   }
 
   stageTrimAudit(through: AuditSeq): void {
-    const { audit } = this.#opened
+    const { audit } = this.#rows
     if (through < audit.first) return
     audit.trim(through)
     this.#next()
@@ -165,10 +193,11 @@ export class VolumeStore implements Store {
   #forget(): void {
     if (this.#forgetting !== null) return
     const run = async (): Promise<void> => {
-      const { audit, volume, live } = this.#opened
+      const { volume } = this.#opened
+      const { audit, live } = this.#rows
       for (let block = audit.takeForgotten(); block !== null; block = audit.takeForgotten()) {
         const keys = await forgetBlock(volume, live, block)
-        if (this.#failed || this.#closing !== null) return
+        if (this.#failed || this.#closing !== null || this.#rows.live !== live) return
         const batch = this.#next()
         for (const key of keys) batch.del(key)
       }
@@ -190,10 +219,38 @@ export class VolumeStore implements Store {
   flush(done: () => void): void {
     if (this.#inFlight !== null) throw new Error('a flush is in flight')
     const batch = this.#next()
-    const { audit, live } = this.#opened
-    const marker = this.#marker
+    const { audit, live, marker } = this.#rows
     audit.seal(batch, this.#arena)
     audit.mark(marker.audit)
+    this.#mark(batch, live, marker)
+    const sync = this.#hardStateChanged
+    const side = sideOf(marker)
+    const checkpoint = marker.checkpoint.index
+    const last = marker.log.last
+    const log = this.#log
+    audit.flushing()
+    log.flushing()
+    this.#batch = null
+    this.#dirty = false
+    this.#hardStateChanged = false
+    ;[this.#arena, this.#spare] = [this.#spare, this.#arena]
+    const finish = (): void => {
+      this.#inFlight = null
+      if (this.#spare.buffer.length > ARENA_KEPT_BYTES) this.#spare = new Writer(ARENA_BYTES)
+      this.#spare.clear()
+      this.#syncedCheckpoint = checkpoint
+      this.#syncedFlush = side.flush
+      log.flushed(last, checkpoint)
+      audit.flushed()
+      if (audit.blocks.length > 0 && this.#closing === null) this.#forget()
+      done()
+    }
+    this.#inFlight = this.#write(batch, side, sync)
+    this.#inFlight.then(finish, (error: Error) => this.#fail(error))
+  }
+
+  /** Puts the marker of the next batch into it. */
+  #mark(batch: VolumeBatch, live: number, marker: Marker): void {
     marker.flush += 1
     const key = plainKey(live, KIND.marker)
     const from = this.#arena.length
@@ -203,32 +260,11 @@ export class VolumeStore implements Store {
     const value = this.#arena.view(from)
     sealRow(key, value)
     batch.put(key, value)
-    const sync = this.#hardStateChanged
-    const side = { flush: marker.flush, term: marker.term, votedFor: marker.votedFor }
-    const checkpoint = marker.checkpoint.index
-    const last = marker.log.last
-    audit.flushing()
-    this.#log.flushing()
-    this.#batch = null
-    this.#dirty = false
-    this.#hardStateChanged = false
-    ;[this.#arena, this.#spare] = [this.#spare, this.#arena]
-    const write = async (): Promise<void> => {
-      await batch.commit()
-      await this.#opened.side.write(side, sync)
-    }
-    const finish = (): void => {
-      this.#inFlight = null
-      if (this.#spare.buffer.length > ARENA_KEPT_BYTES) this.#spare = new Writer(ARENA_BYTES)
-      this.#spare.clear()
-      this.#syncedCheckpoint = checkpoint
-      this.#log.flushed(last, checkpoint)
-      audit.flushed()
-      if (audit.blocks.length > 0 && this.#closing === null) this.#forget()
-      done()
-    }
-    this.#inFlight = write()
-    this.#inFlight.then(finish, (error: Error) => this.#fail(error))
+  }
+
+  async #write(batch: VolumeBatch, side: SideRecord, sync: boolean): Promise<void> {
+    await batch.commit()
+    await this.#opened.side.write(side, sync)
   }
 
   #fail(error: Error): void {
@@ -237,12 +273,100 @@ export class VolumeStore implements Store {
     this.#opened.fatal(error)
   }
 
-  readEvents(query: EventQuery): Promise<EventPage> {
-    return this.#reader.read(query)
+  async readEvents(query: EventQuery): Promise<EventPage> {
+    const reader = this.#reader
+    try {
+      return await reader.read(query)
+    } catch (error) {
+      // A snapshot has taken the place of what was being read.
+      if (reader === this.#reader) throw error
+      return this.readEvents(query)
+    }
+  }
+
+  async snapshot(): Promise<OutgoingSnapshot> {
+    const { volume, identity } = this.#opened
+    const snapshot: Outgoing = await Outgoing.open(volume.view(), identity, () => this.#outgoing.delete(snapshot))
+    this.#outgoing.add(snapshot)
+    return snapshot
+  }
+
+  receiveSnapshot(): IncomingSnapshot {
+    if (this.#failed || this.#closing !== null) throw new Error('the store no longer writes')
+    const { volume, identity } = this.#opened
+    const before = Promise.all([this.#incoming?.abort(), this.#clearing])
+    const host: Host = {
+      volume,
+      clusterId: identity.clusterId,
+      appliedIndex: () => this.#syncedCheckpoint,
+      switchTo: (rows) => this.#switchTo(rows),
+      fatal: (error) => this.#fail(error),
+      over: () => {
+        if (this.#incoming === incoming) this.#incoming = null
+        this.#clear()
+      },
+    }
+    const incoming = new Incoming(host, otherLive(this.#rows.live), before)
+    this.#incoming = incoming
+    return incoming
+  }
+
+  /** Makes what was received the live rows: one batch with the row that names them, their marker, and the identity. */
+  async #switchTo(rows: LiveRows): Promise<Recovered> {
+    while (this.#inFlight !== null) await this.#inFlight
+    if (this.#failed || this.#closing !== null) throw new Error('the store no longer writes')
+    const { live, marker } = rows
+    const old = this.#rows.marker
+    if (marker.term > old.term)
+      throw new RangeError(`a snapshot of term ${marker.term} came to a log of term ${old.term}`)
+    Object.assign(marker, { flush: old.flush, term: old.term, votedFor: old.votedFor })
+    this.#arena.clear()
+    this.#batch = null
+    const batch = this.#opened.volume.batch()
+    const identity = plainKey(live, KIND.identity)
+    batch.put(LIVE_KEY, wrapRow(LIVE_KEY, Uint8Array.of(live)))
+    batch.put(identity, wrapRow(identity, encodeIdentity(this.#opened.identity)))
+    this.#mark(batch, live, marker)
+    this.#inFlight = this.#write(batch, sideOf(marker), true)
+    await this.#inFlight
+    this.#inFlight = null
+    this.#arena.clear()
+    this.#batch = null
+    this.#dirty = false
+    this.#hardStateChanged = false
+    this.#adopt(rows)
+    // A vote that was staged while the switch was under way stands.
+    if (old.term > marker.term || old.votedFor !== marker.votedFor) {
+      this.stageHardState({ term: term(old.term), votedFor: old.votedFor })
+    }
+    return this.#recovered
+  }
+
+  #adopt(rows: LiveRows): void {
+    const { volume, identity } = this.#opened
+    this.#rows = rows
+    this.#recovered = recoveredFrom(identity, rows)
+    this.#log = new LogTail(rows)
+    this.#reader = new AuditReader(volume, rows.live, rows.audit)
+    this.#syncedCheckpoint = rows.marker.checkpoint.index
+    this.#syncedFlush = rows.marker.flush
+  }
+
+  /** Takes away, in the background, what stands beside the live rows and is not being received. */
+  #clear(): void {
+    const stopped = () => this.#failed || this.#closing !== null || this.#incoming !== null
+    const clear = () => clearPrefix(this.#opened.volume, otherLive(this.#rows.live), stopped)
+    this.#clearing = this.#clearing.then(clear).catch((error: Error) => {
+      if (this.#closing === null) this.#fail(error)
+    })
+  }
+
+  freeBytes(): Promise<number> {
+    return this.#opened.disk.freeBytes()
   }
 
   get audit() {
-    const { audit } = this.#opened
+    const { audit } = this.#rows
     return { first: audit.first, last: audit.last, bytes: audit.bytes, oldestMs: clusterMs(audit.oldestMs) }
   }
 
@@ -255,8 +379,29 @@ export class VolumeStore implements Store {
     const { side, volume, disk } = this.#opened
     await this.#inFlight?.catch(() => {})
     await this.#forgetting
+    await this.#incoming?.abort()
+    await this.#clearing
+    for (const snapshot of this.#outgoing) await snapshot.close()
     await side.close()
     await volume.close()
     await disk.close()
   }
+}
+
+function recoveredFrom(identity: IdentityRecord, { marker, log, notices }: LiveRows): Recovered {
+  return {
+    identity,
+    hardState: { term: term(marker.term), votedFor: marker.votedFor },
+    checkpointIndex: logIndex(marker.checkpoint.index),
+    firstIndex: logIndex(marker.log.first),
+    lastIndex: logIndex(marker.log.last),
+    lastTimeMs: clusterMs(marker.log.lastTimeMs),
+    terms: log.terms.all.map((start) => ({ term: term(start.term), from: logIndex(start.from) })),
+    flushes: marker.flush,
+    notices,
+  }
+}
+
+function sideOf({ flush, term, votedFor }: Marker): SideRecord {
+  return { flush, term, votedFor }
 }

@@ -11,6 +11,7 @@ import {
   clusterMs,
   fencingToken,
   INTERNAL_OP,
+  type LogIndex,
   logIndex,
   OK,
   OP,
@@ -29,7 +30,7 @@ import {
   type ReplicaOptions,
   type StateMachine,
 } from '@leasehold/server/replica'
-import type { Store } from '@leasehold/server/storage'
+import type { IncomingSnapshot, OutgoingSnapshot, Store } from '@leasehold/server/storage'
 import { realRandom } from '../support/real.js'
 import { VirtualClock } from '../support/virtualclock.js'
 
@@ -42,6 +43,7 @@ export class FakeStore implements Store {
     lastIndex: logIndex(0),
     lastTimeMs: clusterMs(0),
     terms: [{ term: term(0), from: logIndex(0) }],
+    flushes: 0,
     notices: [],
   }
   readonly entriesSeen: Entry[] = []
@@ -77,9 +79,22 @@ export class FakeStore implements Store {
     this.staged = true
     this.checkpoints.push(applied)
   }
-  stageTrimLog(first: number): void {
+  stageTrimLog(first: number): LogIndex {
     this.staged = true
     this.trims.push(first)
+    return logIndex(first)
+  }
+  get flushes(): number {
+    return this.checkpoints.length
+  }
+  async snapshot(): Promise<OutgoingSnapshot> {
+    throw new Error('a fake hands nothing over')
+  }
+  receiveSnapshot(): IncomingSnapshot {
+    throw new Error('a fake receives nothing')
+  }
+  async freeBytes(): Promise<number> {
+    return Number.POSITIVE_INFINITY
   }
   stageTrimAudit(through: number): void {
     this.staged = true
