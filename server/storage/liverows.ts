@@ -2,6 +2,7 @@
  * All rows under one live prefix, verified: what the marker speaks of is compared with it, row by row. Opening does this with the live rows,
  * and a snapshot that was received with what is about to become live. Nothing is written.
  */
+import { clusterMs, logIndex, term } from '@leasehold/protocol'
 import type { StoredTable } from '../machine/index.js'
 import type { Volume, VolumeReader } from '../ports/index.js'
 import { AuditTail } from './audit.js'
@@ -13,6 +14,7 @@ import { type Marker, readMarker } from './marker.js'
 import { type LogRange, readRecords } from './readlog.js'
 import { asRefusal, Damage } from './refusal.js'
 import { readRow } from './rows.js'
+import type { Identity, Recovered } from './store.js'
 import { StateTables } from './tables.js'
 import { Terms } from './terms.js'
 
@@ -132,4 +134,18 @@ async function loadState(
     )
   }
   return state
+}
+
+export function recoveredFrom(identity: Identity, { marker, log, notices }: LiveRows): Recovered {
+  return {
+    identity,
+    hardState: { term: term(marker.term), votedFor: marker.votedFor },
+    checkpointIndex: logIndex(marker.checkpoint.index),
+    firstIndex: logIndex(marker.log.first),
+    lastIndex: logIndex(marker.log.last),
+    lastTimeMs: clusterMs(marker.log.lastTimeMs),
+    terms: log.terms.all.map((start) => ({ term: term(start.term), from: logIndex(start.from) })),
+    flushes: marker.flush,
+    notices,
+  }
 }

@@ -99,3 +99,8 @@ export class SideFile {
     await this.#slots.close()
   }
 }
+
+/** What is written of a batch's marker. */
+export function sideOf({ flush, term, votedFor }: SideRecord): SideRecord {
+  return { flush, term, votedFor }
+}

@@ -15,19 +15,17 @@ import {
 import type { Entry } from '../machine/index.js'
 import type { Disk, Volume, VolumeBatch } from '../ports/index.js'
 import { Writer } from './bytes.js'
-import { clearPrefix, otherLive } from './clearing.js'
+import { Exchange } from './exchange.js'
 import { forgetBlock } from './forget.js'
 import { AuditReader } from './history.js'
 import { encodeIdentity, type IdentityRecord } from './identity.js'
-import { type Host, Incoming } from './incoming.js'
 import { KIND, LIVE_KEY, plainKey, seqKey } from './keys.js'
-import type { LiveRows } from './liverows.js'
+import { type LiveRows, recoveredFrom } from './liverows.js'
 import { LogTail } from './logtail.js'
 import { type Marker, writeMarker } from './marker.js'
-import { Outgoing } from './outgoing.js'
 import { type LogRange, readLog } from './readlog.js'
 import { ROW_HEAD_BYTES, sealRow, wrapRow } from './rows.js'
-import type { SideFile, SideRecord } from './sidefile.js'
+import { type SideFile, type SideRecord, sideOf } from './sidefile.js'
 import {
   type EventPage,
   type EventQuery,
@@ -69,10 +67,7 @@ export class VolumeStore implements Store {
   #failed = false
   #syncedCheckpoint: number
   #syncedFlush: number
-  #incoming: Incoming | null = null
-  /** Takes away what is not live. */
-  #clearing: Promise<void> = Promise.resolve()
-  readonly #outgoing = new Set<Outgoing>()
+  readonly #exchange: Exchange
   #forgetting: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
@@ -86,7 +81,14 @@ export class VolumeStore implements Store {
     this.#syncedCheckpoint = rows.marker.checkpoint.index
     this.#syncedFlush = rows.marker.flush
     if (rows.dropped !== null) this.#forgetEntries(rows.dropped)
-    this.#clear()
+    this.#exchange = new Exchange({
+      volume,
+      identity,
+      live: () => this.#rows.live,
+      appliedIndex: () => this.#syncedCheckpoint,
+      switchTo: (fresh) => this.#switchTo(fresh),
+      fatal: (error) => this.#fail(error),
+    })
   }
 
   get recovered(): Recovered {
@@ -161,14 +163,13 @@ export class VolumeStore implements Store {
   }
 
   stageTrimLog(wanted: LogIndex): LogIndex {
-    let first: number = wanted
+    const first = Math.min(wanted, this.#exchange.neededFrom)
     if (first > this.#syncedCheckpoint + 1) {
       throw new RangeError(
         `entries below ${first} are still needed: the synced checkpoint is ${this.#syncedCheckpoint}`,
       )
     }
     const { log } = this.#rows.marker
-    for (const { head } of this.#outgoing) first = Math.min(first, head.index + 1)
     if (first > log.first) {
       this.#forgetEntries({ from: log.first, to: first - 1 })
       this.#log.trim(first)
@@ -284,31 +285,13 @@ export class VolumeStore implements Store {
     }
   }
 
-  async snapshot(): Promise<OutgoingSnapshot> {
-    const { volume, identity } = this.#opened
-    const snapshot: Outgoing = await Outgoing.open(volume.view(), identity, () => this.#outgoing.delete(snapshot))
-    this.#outgoing.add(snapshot)
-    return snapshot
+  snapshot(): Promise<OutgoingSnapshot> {
+    return this.#exchange.send()
   }
 
   receiveSnapshot(): IncomingSnapshot {
     if (this.#failed || this.#closing !== null) throw new Error('the store no longer writes')
-    const { volume, identity } = this.#opened
-    const before = Promise.all([this.#incoming?.abort(), this.#clearing])
-    const host: Host = {
-      volume,
-      clusterId: identity.clusterId,
-      appliedIndex: () => this.#syncedCheckpoint,
-      switchTo: (rows) => this.#switchTo(rows),
-      fatal: (error) => this.#fail(error),
-      over: () => {
-        if (this.#incoming === incoming) this.#incoming = null
-        this.#clear()
-      },
-    }
-    const incoming = new Incoming(host, otherLive(this.#rows.live), before)
-    this.#incoming = incoming
-    return incoming
+    return this.#exchange.receive()
   }
 
   /** Makes what was received the live rows: one batch with the row that names them, their marker, and the identity. */
@@ -352,15 +335,6 @@ export class VolumeStore implements Store {
     this.#syncedFlush = rows.marker.flush
   }
 
-  /** Takes away, in the background, what stands beside the live rows and is not being received. */
-  #clear(): void {
-    const stopped = () => this.#failed || this.#closing !== null || this.#incoming !== null
-    const clear = () => clearPrefix(this.#opened.volume, otherLive(this.#rows.live), stopped)
-    this.#clearing = this.#clearing.then(clear).catch((error: Error) => {
-      if (this.#closing === null) this.#fail(error)
-    })
-  }
-
   freeBytes(): Promise<number> {
     return this.#opened.disk.freeBytes()
   }
@@ -379,29 +353,9 @@ export class VolumeStore implements Store {
     const { side, volume, disk } = this.#opened
     await this.#inFlight?.catch(() => {})
     await this.#forgetting
-    await this.#incoming?.abort()
-    await this.#clearing
-    for (const snapshot of this.#outgoing) await snapshot.close()
+    await this.#exchange.close()
     await side.close()
     await volume.close()
     await disk.close()
   }
-}
-
-function recoveredFrom(identity: IdentityRecord, { marker, log, notices }: LiveRows): Recovered {
-  return {
-    identity,
-    hardState: { term: term(marker.term), votedFor: marker.votedFor },
-    checkpointIndex: logIndex(marker.checkpoint.index),
-    firstIndex: logIndex(marker.log.first),
-    lastIndex: logIndex(marker.log.last),
-    lastTimeMs: clusterMs(marker.log.lastTimeMs),
-    terms: log.terms.all.map((start) => ({ term: term(start.term), from: logIndex(start.from) })),
-    flushes: marker.flush,
-    notices,
-  }
-}
-
-function sideOf({ flush, term, votedFor }: Marker): SideRecord {
-  return { flush, term, votedFor }
 }
