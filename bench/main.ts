@@ -24,7 +24,7 @@ async function run(options: Options): Promise<number> {
   const reports: ScenarioReport[] = []
   try {
     for (const scenario of SCENARIOS) {
-      if (options.scenario !== 'all' && options.scenario !== scenario.name) continue
+      if (options.scenario === 'all' ? scenario.apart : options.scenario !== scenario.name) continue
       const report = await runScenario(scenario, { ...options, rawSamples: BENCH.rawSamples, say }, parent)
       reports.push(report)
       process.stdout.write(`${scenarioText(report)}\n`)
@@ -42,7 +42,11 @@ async function run(options: Options): Promise<number> {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  const help = usage(SCENARIOS.map(({ name, about }) => [name, about]))
+  const apart = SCENARIOS.filter((scenario) => scenario.apart).map(({ name }) => name)
+  const help = usage(
+    SCENARIOS.map(({ name, about }) => [name, about]),
+    apart,
+  )
   try {
     const options = parseOptions(
       argv,

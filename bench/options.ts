@@ -7,6 +7,8 @@ export interface Options {
   readonly seconds: number
   /** Undefined: the scenario's own number. */
   readonly repeats: number | undefined
+  /** Servers of a cluster. Undefined: the scenario's own number. */
+  readonly members: number | undefined
   readonly json: string | undefined
   readonly markdown: string | undefined
   /** Where CPU profiles of both sides are written. */
@@ -21,18 +23,18 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-export function usage(scenarios: readonly (readonly [string, string])[]): string {
+export function usage(scenarios: readonly (readonly [string, string])[], apart: readonly string[]): string {
   return [
-    'Usage: npm run bench -- SCENARIO [--seconds S] [--repeats N] [--json FILE] [--markdown FILE] [--members 1] [--assert] [--profile DIR] [--shrink N]',
+    'Usage: npm run bench -- SCENARIO [--seconds S] [--repeats N] [--json FILE] [--markdown FILE] [--members 1 or 3] [--assert] [--profile DIR] [--shrink N]',
     '',
     ...scenarios.map(([name, about]) => `  ${name.padEnd(8)} ${about}`),
-    '  all      every one of them, in this order',
+    `  all      every one of them, in this order, but for ${apart.join(', ')}`,
     '',
     `--seconds S    measured seconds of each load (default ${BENCH.secondsDefault}); half as much goes before as warm-up`,
     `--repeats N    runs of the scenario, each beside the raw limits; medians are reported (default ${BENCH.repeats}; million and expire 1)`,
     '--json FILE    writes the report there as well',
     '--markdown FILE  the same, as tables',
-    '--members 1    servers; one is all there is so far',
+    '--members N    servers of a cluster, 1 or 3 (default 1; failover, reads and peers 3)',
     '--assert       exit code 1 when a target is missed',
     '--profile DIR  CPU profiles of the driver and the server, and their top functions (the figures are then not representative)',
     '--shrink N     sizes of million and expire divided by N, to try them out; their targets then mean little',
@@ -84,7 +86,8 @@ export function parseOptions(argv: readonly string[], scenarios: readonly string
   else if (scenario !== 'all' && !scenarios.includes(scenario)) problems.push(`there is no scenario "${scenario}"`)
   if (more.length > 0) problems.push(`one scenario at a time, got also "${more.join(' ')}"`)
   const members = text('members')
-  if (members !== undefined && members !== '1') problems.push(`--members: only 1 is built so far, got "${members}"`)
+  if (members !== undefined && members !== '1' && members !== '3')
+    problems.push(`--members: expects 1 or 3, got "${members}"`)
   if (typeof values.assert === 'string') problems.push('--assert: takes no value')
 
   const seconds = numberOf(text('seconds'), 'seconds', [0.1, BENCH.secondsMax, false], problems)
@@ -98,6 +101,7 @@ export function parseOptions(argv: readonly string[], scenarios: readonly string
     scenario: scenario!,
     seconds: seconds ?? BENCH.secondsDefault,
     repeats,
+    members: members === undefined ? undefined : Number(members),
     json,
     markdown,
     profile,

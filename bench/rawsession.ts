@@ -93,6 +93,10 @@ export class RawSession {
     this.#add(OP.release, [name, token], 0, answer)
   }
 
+  get(name: string, answer: Answer): void {
+    this.#add(OP.get, [name], 0, answer)
+  }
+
   #askTime(): void {
     if (this.#asksTime) return
     this.#asksTime = true

@@ -2,16 +2,18 @@
  * Runs one scenario, repeat by repeat, each with fresh servers and with the raw limits measured before and after.
  * Whatever it opened is closed when a repeat ends, however it ends.
  */
+import { Cluster } from './cluster.js'
 import { RawLimits } from './raw.js'
 import { type Repeat, type ScenarioReport, scenarioReport } from './report.js'
 import type { Scenario } from './scenario.js'
-import { ServerProcess } from './server.js'
 
 export interface RunOptions {
   readonly seconds: number
   /** Undefined: the scenario's own number. */
   readonly repeats: number | undefined
   readonly shrink: number
+  /** Undefined: the scenario's own number. */
+  readonly members: number | undefined
   readonly profile: string | undefined
   /** Samples of each raw limit per measurement. */
   readonly rawSamples: number
@@ -19,7 +21,13 @@ export interface RunOptions {
 }
 
 async function runOnce(scenario: Scenario, options: RunOptions, parent: string, notes: Set<string>): Promise<Repeat> {
-  const servers: ServerProcess[] = []
+  const clusters: Cluster[] = []
+  const members = options.members ?? scenario.members ?? 1
+  const startCluster = async () => {
+    const cluster = await Cluster.start({ parent, profile: options.profile, members })
+    clusters.push(cluster)
+    return cluster
+  }
   const raw = await RawLimits.open(parent)
   try {
     await raw.measure(options.rawSamples)
@@ -27,18 +35,17 @@ async function runOnce(scenario: Scenario, options: RunOptions, parent: string, 
       seconds: options.seconds,
       shrink: options.shrink,
       measureRaw: () => raw.measure(options.rawSamples),
-      startServer: async () => {
-        const server = await ServerProcess.start({ parent, profile: options.profile })
-        servers.push(server)
-        return server
-      },
+      members,
+      parent,
+      startCluster,
+      startServer: async () => (await startCluster()).leader(),
       note: (text) => void notes.add(text),
       say: (text) => options.say(`${scenario.name}: ${text}`),
     })
     await raw.measure(options.rawSamples)
     return { raw: raw.take(), figures }
   } finally {
-    await Promise.all(servers.map((server) => server.close()))
+    await Promise.all(clusters.map((cluster) => cluster.close()))
     await raw.close()
   }
 }

@@ -1,4 +1,5 @@
 /** What a scenario is, and what it is given. */
+import type { Cluster } from './cluster.js'
 import type { Figure } from './report.js'
 import type { ServerProcess } from './server.js'
 
@@ -8,7 +9,13 @@ export interface Bench {
   readonly shrink: number
   /** Another sample of the raw limits; called between loads, while nothing runs. (Before and after a repeat it is done anyway.) */
   measureRaw(): Promise<void>
-  /** A fresh server of its own; it is ended with the repeat at the latest. */
+  /** Servers of a cluster: 1 or 3. */
+  readonly members: number
+  /** Where folders may be made: on the same volume as the servers' directories. */
+  readonly parent: string
+  /** A fresh cluster of its own; it is ended with the repeat at the latest. */
+  startCluster(): Promise<Cluster>
+  /** A fresh cluster of its own, of which the leader alone is of interest. */
   startServer(): Promise<ServerProcess>
   /** A line under the table: what was compared, how it was loaded. Repeated lines appear once. */
   note(text: string): void
@@ -21,6 +28,10 @@ export interface Scenario {
   readonly about: string
   /** How often it is run unless told otherwise. */
   readonly repeats: number
+  /** Servers of a cluster unless told otherwise. Default 1. */
+  readonly members?: number
+  /** Not among those that `all` runs. */
+  readonly apart?: boolean
   /** Runs once, and brings the same figures each time. */
   run(bench: Bench): Promise<Figure[]>
 }

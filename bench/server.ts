@@ -5,7 +5,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BENCH } from './limits.js'
@@ -20,23 +19,16 @@ export interface ServerOptions {
   readonly parent: string
   /** Where a CPU profile is written when it ends. */
   readonly profile?: string | undefined
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  probe.listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as { port: number }
-  probe.close()
-  await once(probe, 'close')
-  return port
+  readonly name: string
+  readonly port: number
+  /** What else its command line says: its place in a cluster. */
+  readonly flags: readonly string[]
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 export class ServerProcess {
   readonly dataFolder: string
-  readonly port: number
   readonly #options: ServerOptions
   #child: ChildProcess
   #output = ''
@@ -44,30 +36,31 @@ export class ServerProcess {
   #rssBytesMax = 0
   #sampler: NodeJS.Timeout | undefined
 
-  private constructor(options: ServerOptions, dataFolder: string, port: number) {
+  private constructor(options: ServerOptions, dataFolder: string) {
     this.#options = options
     this.dataFolder = dataFolder
-    this.port = port
     this.#child = this.#spawn()
   }
 
-  /** Resolves once /readyz says yes. */
-  static async start(options: ServerOptions): Promise<ServerProcess> {
-    const folder = await mkdtemp(join(options.parent, 'server-'))
-    const server = new ServerProcess(options, folder, await freePort())
-    await server.ready()
-    return server
+  /** Resolves once it is spawned: see `ready`. */
+  static async spawn(options: ServerOptions): Promise<ServerProcess> {
+    return new ServerProcess(options, await mkdtemp(join(options.parent, `${options.name}-`)))
+  }
+
+  get name(): string {
+    return this.#options.name
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`
+    return `http://127.0.0.1:${this.#options.port}`
   }
 
   #spawn(): ChildProcess {
-    const { profile } = this.#options
+    const { profile, name, port, flags } = this.#options
     const node = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
     const data = join(this.dataFolder, 'data')
-    const args = [...node, MAIN, 'serve', '--name', 'n1', '--data', data, '--listen', `127.0.0.1:${this.port}`]
+    const listen = ['--listen', `127.0.0.1:${port}`]
+    const args = [...node, MAIN, 'serve', '--name', name, '--data', data, ...listen, ...flags]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     const keep = (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString()).slice(-BENCH.serverLogBytesMax)
@@ -137,12 +130,28 @@ export class ServerProcess {
 
   /** SIGKILL, and the same directory and port again. Resolves with the moment of the kill, once the new process is spawned. */
   async killAndRespawn(): Promise<number> {
+    const killedMs = await this.kill()
+    this.respawn()
+    return killedMs
+  }
+
+  /** SIGKILL. Resolves with the moment of the kill, once the process is gone. */
+  async kill(): Promise<number> {
     const gone = once(this.#child, 'exit')
     const killedMs = performance.now()
     this.#child.kill('SIGKILL')
     await gone
-    this.#child = this.#spawn()
     return killedMs
+  }
+
+  /** The same directory and port again, after a kill. */
+  respawn(): void {
+    this.#child = this.#spawn()
+  }
+
+  /** SIGSTOP or SIGCONT. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(signal)
   }
 
   /** Asks it to end (so that a profile is written), then insists. */
@@ -153,6 +162,8 @@ export class ServerProcess {
     const child = this.#child
     if (this.alive) {
       const gone = once(child, 'exit')
+      // One that was paused would not hear the other signal.
+      child.kill('SIGCONT')
       child.kill('SIGTERM')
       const insist = setTimeout(() => child.kill('SIGKILL'), BENCH.stopMsMax)
       await gone

@@ -5,6 +5,8 @@ import { contend64 } from './contend.js'
 import { expire } from './expire.js'
 import { lease } from './lease.js'
 import { million } from './million.js'
+import { peers } from './peers.js'
+import { reads } from './reads.js'
 import { renew } from './renew.js'
 
-export const SCENARIOS: readonly Scenario[] = [lease, renew, contend64, check, expire, million]
+export const SCENARIOS: readonly Scenario[] = [lease, renew, contend64, check, expire, million, reads, peers]
