@@ -79,10 +79,10 @@ export class Following<E extends LogEntry> {
   }
 
   /** Only tells of a commit, to one who has acknowledged all in front of it: that needs no answer. */
-  #isNotice(append: Append<E>): boolean {
+  #isNotice({ previousIndex, commit }: Append<E>): boolean {
     const { log } = this.#node
-    const acknowledged = this.#agreedNow >= append.previousIndex && log.synced >= append.previousIndex
-    return acknowledged && append.commit > log.commit
+    const acknowledged = this.#agreedNow >= previousIndex && log.synced >= previousIndex
+    return acknowledged && Math.min(commit, previousIndex) > log.commit
   }
 
   #refuse(from: PeerId, append: Append<E>): void {

@@ -303,7 +303,11 @@ export class RaftLog implements ReplicatedLog {
     this.#follower.flushing()
     this.#flushWanted = this.#unwritten = false
     if (write !== null) this.#stage(write)
-    if (!this.#store.staged && write === null) return
+    if (!this.#store.staged) {
+      // All that these replies speak of is durable already.
+      if (write !== null) this.#written(write)
+      return
+    }
     this.#write = write
     this.#flushing = true
     this.#flushedMs = this.#options.clock.monotonicMs()
@@ -325,15 +329,18 @@ export class RaftLog implements ReplicatedLog {
     this.#flushing = false
     this.#report(write)
     this.#input(() => {
-      if (write !== null) {
-        this.#core.written()
-        this.#links.messages(write.replies)
-      }
+      if (write !== null) this.#written(write)
       this.#follower.flushed()
       // The next batch closes and starts its way to the disk before what is committed by now is applied.
       if (this.ready) this.#follower.room()
     })
     this.#landed?.()
+  }
+
+  #written(write: Write<ReplicaEntry>): void {
+    this.#core.written()
+    this.#links.messages(write.replies)
+    this.#again = true
   }
 
   #report(write: Write<ReplicaEntry> | null): void {

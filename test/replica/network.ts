@@ -1,0 +1,124 @@
+/**
+ * Links between members in memory, under the clock that a test moves: in order, a fixed delay, whole or not at all. A test cuts
+ * pairs of members apart, with both sides told at once or only when silence tells them.
+ */
+import type { Channel, PeerName, Transport, TransportListener } from '@leasehold/server/ports'
+import type { VirtualClock } from '../support/virtualclock.js'
+
+const LATENCY_MS = 0.5
+const SILENCE_MS = 500
+
+interface Station {
+  readonly name: PeerName
+  readonly listener: TransportListener
+  wanted: ReadonlySet<PeerName>
+}
+
+export interface Sent {
+  readonly from: PeerName
+  readonly to: PeerName
+  readonly channel: Channel
+  readonly bytes: Uint8Array
+}
+
+export class Network {
+  readonly #clock: VirtualClock
+  readonly #stations = new Map<PeerName, Station>()
+  /** Links that are up, both directions; with a generation, so that nothing arrives on a link after it went down. */
+  readonly #links = new Map<string, object>()
+  readonly #cut = new Set<string>()
+  /** Sees each message as it is sent; false loses it, and with it the link. */
+  before: (sent: Sent) => boolean = () => true
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock
+  }
+
+  transport(name: PeerName): Transport {
+    const network = this
+    return {
+      async start(listener) {
+        network.#stations.set(name, { name, listener, wanted: new Set() })
+      },
+      peers(all) {
+        const station = network.#stations.get(name)
+        if (station === undefined) return
+        station.wanted = new Set(all.map(({ peer }) => peer))
+        for (const other of network.#stations.keys()) {
+          if (!station.wanted.has(other)) network.#down(name, other)
+        }
+        network.#meet()
+      },
+      send: (to, channel, bytes) => network.#send(name, to, channel, bytes),
+      linked: (peer) => network.#links.has(pair(name, peer)),
+      async close() {
+        network.remove(name)
+      },
+    }
+  }
+
+  /** The process is gone: its links close at once. */
+  remove(name: PeerName): void {
+    this.#stations.delete(name)
+    for (const key of [...this.#links.keys()]) {
+      const [a, b] = key.split('|') as [string, string]
+      if (a === name || b === name) this.#down(a, b)
+    }
+  }
+
+  /** Parts these two. `told`: both learn of it at once; else by silence. */
+  cut(a: PeerName, b: PeerName, told = true): void {
+    this.#cut.add(pair(a, b))
+    if (told) this.#down(a, b)
+    else {
+      const link = this.#links.get(pair(a, b))
+      this.#clock.after(SILENCE_MS, () => {
+        if (this.#links.get(pair(a, b)) === link) this.#down(a, b)
+      })
+    }
+  }
+
+  heal(): void {
+    this.#cut.clear()
+    this.#meet()
+  }
+
+  #meet(): void {
+    const all = [...this.#stations.values()]
+    for (const a of all) {
+      for (const b of all) {
+        const key = pair(a.name, b.name)
+        if (a.name >= b.name || this.#links.has(key) || this.#cut.has(key)) continue
+        if (!a.wanted.has(b.name) || !b.wanted.has(a.name)) continue
+        this.#links.set(key, {})
+        a.listener.linkUp(b.name)
+        b.listener.linkUp(a.name)
+      }
+    }
+  }
+
+  #down(a: PeerName, b: PeerName): void {
+    if (!this.#links.delete(pair(a, b))) return
+    this.#stations.get(a)?.listener.linkDown(b)
+    this.#stations.get(b)?.listener.linkDown(a)
+    this.#clock.after(20, () => this.#meet())
+  }
+
+  #send(from: PeerName, to: PeerName, channel: Channel, bytes: Uint8Array): boolean {
+    const key = pair(from, to)
+    const link = this.#links.get(key)
+    if (link === undefined) return false
+    if (!this.before({ from, to, channel, bytes })) {
+      // What is on its way already arrives.
+      this.#clock.after(LATENCY_MS, () => this.#down(from, to))
+      return true
+    }
+    this.#clock.after(LATENCY_MS, () => {
+      if (this.#cut.has(key) || this.#links.get(key) !== link) return
+      this.#stations.get(to)?.listener.message(from, channel, bytes)
+    })
+    return true
+  }
+}
+
+const pair = (a: PeerName, b: PeerName) => (a < b ? `${a}|${b}` : `${b}|${a}`)
