@@ -130,7 +130,7 @@ export class Election<E extends LogEntry> {
     const free = asked.term > node.term || (asked.term === node.term && this.#mayVoteFor(from))
     const granted = free && !this.loyal && node.log.isOutdone(asked.lastIndex, asked.lastTerm)
     // Granted: in the term that was asked for. Refused: tells the own one, which may be news.
-    node.outbox.send(from, { kind: MESSAGE.preVoteReply, term: granted ? asked.term : node.term, granted })
+    node.outbox.send(from, this.#reply(MESSAGE.preVoteReply, granted ? asked.term : node.term, granted))
   }
 
   /** In the own term. */
@@ -142,31 +142,44 @@ export class Election<E extends LogEntry> {
     }
     node.vote(from)
     this.#redraw()
-    node.outbox.promise(from, { kind: MESSAGE.voteReply, term: node.term, granted: true })
+    node.outbox.promise(from, this.#reply(MESSAGE.voteReply, node.term, true))
   }
 
   /** Refusing binds nobody: it leaves at once, and the own term stays what it is. */
   refuse(from: PeerId, asked: PreVote): void {
-    this.#node.outbox.send(from, { kind: MESSAGE.voteReply, term: asked.term, granted: false })
+    this.#node.outbox.send(from, this.#reply(MESSAGE.voteReply, asked.term, false))
   }
 
   /** An answer to the pre-vote. One that is late does no harm: a vote follows, and only that one binds. */
   onPreVoteReply(from: PeerId, reply: VoteReply): void {
     const node = this.#node
     if (node.role !== 'preCandidate' || (reply.granted && reply.term !== node.term + 1)) return
-    this.#answered(from, reply.granted)
+    this.#answered(from, reply)
   }
 
   /** In the own term. */
   onVoteReply(from: PeerId, reply: VoteReply): void {
-    if (this.#node.role === 'candidate') this.#answered(from, reply.granted)
+    if (this.#node.role === 'candidate') this.#answered(from, reply)
   }
 
-  #answered(from: PeerId, granted: boolean): void {
+  #answered(from: PeerId, { granted, commit, commitTerm }: VoteReply): void {
+    const { membership, log } = this.#node
     const { votes } = this.#campaign!
-    if (!this.#node.membership.votes(from) || votes.get(from) === true) return
+    if (!membership.votes(from)) return
+    if (log.isCommitNews(commit, commitTerm)) log.commitTo(commit)
+    if (log.reconfigured) {
+      // It campaigns under a configuration of the past.
+      this.#reign.follow(null)
+      return
+    }
+    if (votes.get(from) === true) return
     votes.set(from, granted)
     this.#count()
+  }
+
+  #reply(kind: VoteReply['kind'], of: Term, granted: boolean): VoteReply {
+    const { commit, commitTerm } = this.#node.log
+    return { kind, term: of, granted, commit, commitTerm }
   }
 
   #mayVoteFor(peer: PeerId): boolean {

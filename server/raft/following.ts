@@ -78,7 +78,7 @@ export class Following<E extends LogEntry> {
     return true
   }
 
-  /** Only tells of a commit, to one who has acknowledged all in front of it: that needs no answer. */
+  /** Only moves the commit on, for one who has acknowledged all in front of it: that needs no answer. */
   #isNotice({ previousIndex, commit }: Append<E>): boolean {
     const { log } = this.#node
     const acknowledged = this.#agreedNow >= previousIndex && log.synced >= previousIndex

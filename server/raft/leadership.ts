@@ -132,12 +132,12 @@ export class Leadership<E extends LogEntry> {
 
   onSnapshotReply(from: PeerId, reply: SnapshotReply): void {
     const progress = this.#heard(from)
-    if (progress !== undefined) this.#replication.onSnapshotReply(progress, reply, this.#nowTick)
+    if (progress !== undefined) this.#replication.onSnapshotReply(progress, reply)
   }
 
   snapshotFailed(peer: PeerId): void {
     const progress = this.#cohort.get(peer)
-    if (progress !== undefined) this.#replication.snapshotFailed(progress, this.#nowTick)
+    if (progress !== undefined) this.#replication.snapshotFailed(progress)
   }
 
   fetched(peer: PeerId, entries: readonly E[]): void {

@@ -97,6 +97,16 @@ export class Log<E extends LogEntry> {
   lastAtMost(index: LogIndex, of: Term): LogIndex {
     return index < this.#terms.base ? index : this.#terms.lastAtMost(index, of)
   }
+  /** The term of the last entry that is known to be committed. */
+  get commitTerm(): Term {
+    return this.#terms.at(this.#commit)
+  }
+
+  /** Somebody knows that this entry is committed. True if it is here, and that is news. */
+  isCommitNews(index: LogIndex, of: Term): boolean {
+    return index > this.#commit && this.termAt(index) === of
+  }
+
   /** A log with this end holds all that is committed, as far as this peer can tell (Raft's restriction on votes). */
   isOutdone(lastIndex: LogIndex, lastTerm: Term): boolean {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.#last)

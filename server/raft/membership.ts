@@ -28,7 +28,7 @@ export class Membership {
     return this.#voters.has(peer)
   }
 
-  /** It will still be a voter when the change under way is over: it may lead. */
+  /** It will still be a voter when the change under way is over: it is worth being handed leadership. */
   stays(peer: PeerId): boolean {
     return this.configuration.voters.includes(peer)
   }

@@ -47,9 +47,12 @@ export class Node<E extends LogEntry> {
     return this.#votedFor
   }
 
-  /** It may lead: a voter that stays one, and knows the configuration that is in force. */
+  /**
+   * It may lead: its vote counts, and it knows the configuration that is in force. Also one that is on its way out: those who stay
+   * may all lack what a majority of the outgoing ones has.
+   */
   get promotable(): boolean {
-    return this.membership.stays(this.id) && !this.log.reconfigured
+    return this.membership.votes(this.id) && !this.log.reconfigured
   }
 
   /** A newer term, in which it has not voted. */

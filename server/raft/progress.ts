@@ -1,5 +1,5 @@
 /** Where one follower stands, as its leader sees it, and what is on its way to it. */
-import { type LogIndex, logIndex } from '@leasehold/protocol'
+import { type LogIndex, logIndex, type Term, term } from '@leasehold/protocol'
 import type { RaftLimits } from './limits.js'
 import type { PeerId } from './types.js'
 
@@ -66,10 +66,11 @@ export class Progress {
   round = 0
   /** In probe: one is on its way. */
   paused = false
-  /** In probe: nothing is sent before this tick; its snapshot has failed. */
+  /** In probe: nothing is sent before this tick; its snapshot has failed. In snapshot: when it is reminded. */
   retryTick = 0
   /** In snapshot: the one on its way holds at least this much. */
   offered: LogIndex = logIndex(0)
+  offeredTerm: Term = term(0)
   /** Its entries are being read from the disk. */
   fetching = false
   /** It may have missed something: it is to be sent an append, be it empty, that shows. */
@@ -84,7 +85,7 @@ export class Progress {
     this.window = new Window(limits)
   }
 
-  probe(next: LogIndex = logIndex(this.match + 1)): void {
+  probe(next: LogIndex): void {
     this.state = 'probe'
     this.next = next
     this.paused = false
@@ -94,13 +95,15 @@ export class Progress {
 
   replicate(): void {
     this.state = 'replicate'
+    this.retryTick = 0
     this.next = logIndex(this.match + 1)
     this.#restart()
   }
 
-  awaitSnapshot(offered: LogIndex): void {
+  awaitSnapshot(offered: LogIndex, offeredTerm: Term): void {
     this.state = 'snapshot'
     this.offered = offered
+    this.offeredTerm = offeredTerm
     this.#restart()
   }
 

@@ -152,7 +152,7 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
       return
     }
     this.#leadership.reconfigured()
-    if (node.membership.stays(node.id)) return
+    if (node.membership.votes(node.id)) return
     this.#leadership.depart()
     this.#follow(null)
   }
@@ -262,7 +262,7 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
         outbox.send(from, { kind: MESSAGE.snapshotReply, term, installed: false, index: none })
         return
       case MESSAGE.vote:
-        outbox.send(from, { kind: MESSAGE.voteReply, term, granted: false })
+        this.#election.refuse(from, { ...message, term })
         return
       case MESSAGE.readIndex:
         outbox.send(from, { kind: MESSAGE.readIndexReply, term, read: message.read, index: none })

@@ -4,7 +4,7 @@
  *
  * It must never send more than a follower's window holds, and never take an answer to an old question for one to the last.
  */
-import { type LogIndex, logIndex, term } from '@leasehold/protocol'
+import { type LogIndex, logIndex } from '@leasehold/protocol'
 import type { Cohort } from './cohort.js'
 import type { Node } from './node.js'
 import type { Progress } from './progress.js'
@@ -23,6 +23,7 @@ export class Replication<E extends LogEntry> {
   readonly #cohort: Cohort<E>
   #fetches: Fetch[] = []
   #snapshots: PeerId[] = []
+  #nowTick = 0
   /** Followers that stand at the same place are sent the same append. Good within one pump: nothing changes the log meanwhile. */
   #same: Append<E> | null = null
 
@@ -33,11 +34,14 @@ export class Replication<E extends LogEntry> {
 
   /** Puts everything that may be sent now into the outbox. */
   pump(nowTick: number, round: number): void {
+    this.#nowTick = nowTick
     for (const progress of this.#cohort.others) {
       if (!progress.linked) continue
       if (progress.heartbeatDue) this.#heartbeat(progress, round)
       if (progress.state === 'replicate') this.#stream(progress)
-      else if (progress.state === 'probe' && nowTick >= progress.retryTick) this.#probe(progress)
+      else if (nowTick < progress.retryTick) continue
+      else if (progress.state === 'probe') this.#probe(progress)
+      else this.#remindOfSnapshot(progress)
     }
     this.#same = null
   }
@@ -75,25 +79,26 @@ export class Replication<E extends LogEntry> {
     progress.nudge = progress.match < progress.next - 1
   }
 
-  onSnapshotReply(progress: Progress, reply: SnapshotReply, nowTick: number): void {
-    if (progress.state !== 'snapshot') return
-    if (!reply.installed) this.snapshotFailed(progress, nowTick)
-    // A reply to an earlier offer says nothing of this one.
+  onSnapshotReply(progress: Progress, reply: SnapshotReply): void {
+    if (progress.state === 'replicate') return
+    if (!reply.installed) this.snapshotFailed(progress)
+    // A reply to an earlier offer says nothing of this one. One that comes after the snapshot was given up is welcome.
     else if (reply.index >= progress.offered && reply.index <= this.#node.log.last) {
       progress.probe(logIndex(Math.max(progress.match, reply.index) + 1))
+      progress.retryTick = 0
     }
   }
 
-  snapshotFailed(progress: Progress, nowTick: number): void {
+  snapshotFailed(progress: Progress): void {
     if (progress.state !== 'snapshot') return
-    progress.probe()
-    progress.retryTick = nowTick + this.#node.limits.electionTicksMin
+    this.#startOver(progress)
+    progress.retryTick = this.#nowTick + this.#node.limits.electionTicksMin
   }
 
   linkDown(progress: Progress): void {
     progress.linked = false
     // Whatever was on its way is lost.
-    progress.probe()
+    this.#startOver(progress)
   }
 
   linkUp(progress: Progress): void {
@@ -142,18 +147,17 @@ export class Replication<E extends LogEntry> {
 
   #stream(progress: Progress): void {
     const { log } = this.#node
+    // Also with a full window: what was on its way may be lost, and what follows is gone from the log.
+    if (log.termAt(logIndex(progress.next - 1)) === null) {
+      this.#offerSnapshot(progress)
+      return
+    }
     while (progress.next <= log.last && progress.window.open && !progress.fetching) {
-      if (log.termAt(logIndex(progress.next - 1)) === null) {
-        this.#offerSnapshot(progress)
-        return
-      }
       if (progress.next < log.inMemoryFrom) this.#fetch(progress)
       else this.#append(progress, this.#entriesFrom(progress.next))
     }
     const toTell = Math.min(log.commit, progress.next - 1)
-    if ((progress.nudge || progress.told < toTell) && log.termAt(logIndex(progress.next - 1)) !== null) {
-      this.#send(progress, this.#appendOf(progress.next, []))
-    }
+    if (progress.nudge || progress.told < toTell) this.#send(progress, this.#appendOf(progress.next, []))
   }
 
   #append(progress: Progress, entries: readonly E[]): void {
@@ -201,18 +205,30 @@ export class Replication<E extends LogEntry> {
   }
 
   #offerSnapshot(progress: Progress): void {
-    const { log, outbox, term: own } = this.#node
-    progress.awaitSnapshot(log.applied)
-    const lastTerm = log.termAt(log.applied) ?? term(0)
-    outbox.send(progress.peer, { kind: MESSAGE.snapshot, term: own, index: log.applied, lastTerm })
+    const { log } = this.#node
+    progress.awaitSnapshot(log.applied, log.termAt(log.applied)!)
+    this.#remindOfSnapshot(progress)
     this.#snapshots.push(progress.peer)
+  }
+
+  /** Once more from time to time: the answer may be lost. Who has all that was offered says so. */
+  #remindOfSnapshot(progress: Progress): void {
+    const { outbox, term, limits } = this.#node
+    const { peer, offered: index, offeredTerm: lastTerm } = progress
+    outbox.send(peer, { kind: MESSAGE.snapshot, term, index, lastTerm })
+    progress.retryTick = this.#nowTick + limits.electionTicksMin
+  }
+
+  /** From what it is known to have; of one that has said nothing yet, it is guessed that it has everything. */
+  #startOver(progress: Progress): void {
+    progress.probe(logIndex((progress.match > 0 ? progress.match : this.#node.log.last) + 1))
   }
 
   #refused(progress: Progress, reply: AppendReply): void {
     const { log } = this.#node
     if (progress.state === 'replicate') {
       // Something got lost on the way. A refusal of what has since been acknowledged is an old one.
-      if (reply.index > progress.match) progress.probe()
+      if (reply.index > progress.match) this.#startOver(progress)
     } else if (progress.state === 'probe' && reply.index === progress.next - 1) {
       const hint = logIndex(Math.min(reply.hintIndex, log.last))
       // Of this log's entries up to there, the first whose term the follower may share.

@@ -11,7 +11,8 @@ const isFlag = (value: unknown) => typeof value === 'boolean'
 export function isSound<E extends LogEntry>(message: Message<E>, limits: RaftLimits): boolean {
   const max = limits.numberMax
   const m = message
-  if (!within(m.term, max) || m.term === 0) return m.kind === MESSAGE.preVoteReply && m.term === 0 && isFlag(m.granted)
+  // Nobody leads or campaigns in term 0. A peer that was never formed may refuse from there.
+  if (!within(m.term, max) || (m.term === 0 && m.kind !== MESSAGE.preVoteReply)) return false
   switch (m.kind) {
     case MESSAGE.append:
       return within(m.commit, max) && follows(m, max)
@@ -26,7 +27,7 @@ export function isSound<E extends LogEntry>(message: Message<E>, limits: RaftLim
       return within(m.lastIndex, max) && within(m.lastTerm, m.term) && isFlag(m.transfer)
     case MESSAGE.preVoteReply:
     case MESSAGE.voteReply:
-      return isFlag(m.granted)
+      return isFlag(m.granted) && within(m.commit, max) && within(m.commitTerm, max)
     case MESSAGE.snapshot:
       return within(m.index, max) && within(m.lastTerm, m.term)
     case MESSAGE.snapshotReply:

@@ -66,6 +66,12 @@ export interface PreVote extends Sent {
 export interface VoteReply extends Sent {
   readonly kind: typeof MESSAGE.preVoteReply | typeof MESSAGE.voteReply
   readonly granted: boolean
+  /**
+   * What the voter knows to be committed, and its term. A candidate that holds this entry knows so, too. It may have to: voters that a
+   * change has removed know that it is committed and no longer lead, and those who stay cannot win without knowing it.
+   */
+  readonly commit: LogIndex
+  readonly commitTerm: Term
 }
 export interface Append<E extends LogEntry> extends Sent {
   readonly kind: typeof MESSAGE.append

@@ -4,7 +4,7 @@
  * twice, and what is read is a view of what came. Whatever the bytes are, decoding throws ProtocolError INVALID_ARGUMENT and nothing else.
  *
  *   preVote, vote            [kind, term, lastIndex, lastTerm, transfer]
- *   preVoteReply, voteReply  [kind, term, granted]
+ *   preVoteReply, voteReply  [kind, term, granted, commit, commitTerm]
  *   append                   [kind, term, previousIndex, previousTerm, commit, entries]
  *     an entry               [term, index, timeMs, wallMs, member, run, batch, body]
  *   appendReply              [kind, term, accepted, index, hintIndex, hintTerm]
@@ -104,7 +104,7 @@ function messageFields(m: Message<ReplicaEntry>): Fields {
       return [m.kind, m.term, m.lastIndex, m.lastTerm, m.transfer]
     case MESSAGE.preVoteReply:
     case MESSAGE.voteReply:
-      return [m.kind, m.term, m.granted]
+      return [m.kind, m.term, m.granted, m.commit, m.commitTerm]
     case MESSAGE.append:
       return [m.kind, m.term, m.previousIndex, m.previousTerm, m.commit, entriesFields(m.entries)]
     case MESSAGE.appendReply:
@@ -140,8 +140,8 @@ function bounded(body: Uint8Array): Uint8Array {
 const COUNTS: ReadonlyMap<unknown, number> = new Map([
   [MESSAGE.preVote, 5],
   [MESSAGE.vote, 5],
-  [MESSAGE.preVoteReply, 3],
-  [MESSAGE.voteReply, 3],
+  [MESSAGE.preVoteReply, 5],
+  [MESSAGE.voteReply, 5],
   [MESSAGE.append, 6],
   [MESSAGE.appendReply, 6],
   [MESSAGE.heartbeat, 4],
@@ -164,8 +164,10 @@ function messageOf(f: Fields): Message<ReplicaEntry> {
     case MESSAGE.vote:
       return { kind, term, lastIndex: indexAt(f, 2), lastTerm: termAt(f, 3), transfer: checkBoolean(f[4], 'transfer') }
     case MESSAGE.preVoteReply:
-    case MESSAGE.voteReply:
-      return { kind, term, granted: checkBoolean(f[2], 'granted') }
+    case MESSAGE.voteReply: {
+      const committed = { commit: indexAt(f, 3), commitTerm: termAt(f, 4) }
+      return { kind, term, granted: checkBoolean(f[2], 'granted'), ...committed }
+    }
     case MESSAGE.append: {
       const entries = checkArray(f[5], 'entries')
       if (entries.length > MESSAGE_LIMITS.entriesMax) throw refuse(`${entries.length} entries in one message`)

@@ -58,7 +58,13 @@ const messages: fc.Arbitrary<Message<ReplicaEntry>> = fc.oneof(
     lastTerm: terms,
     transfer: fc.boolean(),
   }),
-  fc.record({ kind: kinds(MESSAGE.preVoteReply, MESSAGE.voteReply), term: terms, granted: fc.boolean() }),
+  fc.record({
+    kind: kinds(MESSAGE.preVoteReply, MESSAGE.voteReply),
+    term: terms,
+    granted: fc.boolean(),
+    commit: indexes,
+    commitTerm: terms,
+  }),
   fc.record({
     kind: kinds(MESSAGE.append),
     term: terms,
@@ -231,7 +237,7 @@ t.test('a refusal names what is wrong', async (t) => {
     [[99, 1], /kind/],
     [[MESSAGE.timeoutNow, 1, 2], /takes 2 fields, not 3/],
     [[MESSAGE.timeoutNow, -1], /term/],
-    [[MESSAGE.voteReply, 1, 1], /granted/],
+    [[MESSAGE.voteReply, 1, 1, 0, 0], /granted/],
     [[MESSAGE.heartbeat, 1, 'x', 0], /index/],
     [[MESSAGE.append, 1, 0, 0, 0, 5], /entries must be an array/],
     [[MESSAGE.append, 1, 0, 0, 0, [5]], /entry must be an array/],
