@@ -77,6 +77,12 @@ export class Door {
     return address.port
   }
 
+  /** Whether the open door alone keeps the process alive: while somebody waits for what comes in, it must. */
+  keepAlive(yes: boolean): void {
+    if (yes) this.#server.ref()
+    else this.#server.unref()
+  }
+
   /** Connections that have not shown who they are, or are being turned away. */
   get strangers(): number {
     return this.#strangers.size

@@ -161,7 +161,7 @@ function checkVersion(value: unknown): number {
   throw new GreetingError('a version must be a whole number from 1')
 }
 
-function checkVersions(value: unknown): Versions {
+export function checkVersions(value: unknown): Versions {
   const { min, max } = checkObject(value, 'versions')
   return { min: checkVersion(min), max: checkVersion(max) }
 }

@@ -1,5 +1,8 @@
 export { type Address, parseAddress } from './address.js'
+export { type Answer, type Ask, answerOf, askOf, type Facts } from './asks.js'
 export { Door, type DoorOptions } from './door.js'
+export { answerAsFormed, type FormClusterOptions, formCluster } from './formcluster.js'
+export { type Decision, Forming, type FormingOptions, type Poll } from './forming.js'
 export { VERSIONS, type Versions } from './greeting.js'
 export { PEER_LIMITS, type PeerLimits } from './limits.js'
 export { plainSockets, type Sockets } from './sockets.js'
