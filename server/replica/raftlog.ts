@@ -24,7 +24,8 @@ import type { Forward } from './forwards.js'
 import { REPLICA_LIMITS } from './limits.js'
 import { Links } from './links.js'
 import type { Draft, LogFollower, LogStatus, ReplicatedLog } from './log.js'
-import { carried, type ReplicaEntry, reconfigures } from './logentry.js'
+import { carried, type ReplicaEntry } from './logentry.js'
+import { FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
 import { Reads } from './reads.js'
 import { statusOf } from './standing.js'
 
@@ -41,9 +42,6 @@ export interface RaftLogOptions {
 
 /** Reads of one process are numbered from a random number below this. */
 const READS_FROM = 2 ** 44
-
-/** The first entry of every directory forms the cluster: it is committed by definition. */
-const FORMING = 1
 
 export class RaftLog implements ReplicatedLog {
   readonly #options: RaftLogOptions
@@ -129,7 +127,7 @@ export class RaftLog implements ReplicatedLog {
     this.#follower = follower
     const { hardState, firstIndex, lastIndex, terms } = this.#store.recovered
     if (this.#appliedIndex < FORMING && lastIndex >= FORMING) await this.#form()
-    const reconfigurations = await this.#reconfigurations(lastIndex)
+    const reconfigurations = await reconfigurationsAfter(this.#store, this.#appliedIndex, lastIndex)
     if (this.#closedEarly) return
     const configuration = this.#configuration()
     this.#core = new Raft<ReplicaEntry>({
@@ -222,23 +220,9 @@ export class RaftLog implements ReplicatedLog {
 
   /** Applies the entry that formed the cluster: whoever starts must know its configuration first. */
   async #form(): Promise<void> {
-    for await (const chunk of this.#store.entries(logIndex(FORMING), logIndex(FORMING))) {
-      for (const entry of chunk) {
-        this.#appliedIndex = entry.index
-        this.#follower.apply(carried(entry))
-      }
-    }
-    if (this.#appliedIndex < FORMING) throw new Error('the log does not begin with its first entry')
-  }
-
-  /** Entries that are not known to be committed and that change the configuration. */
-  async #reconfigurations(lastIndex: LogIndex): Promise<readonly LogIndex[]> {
-    const found: LogIndex[] = []
-    if (this.#appliedIndex >= lastIndex) return found
-    for await (const chunk of this.#store.entries(logIndex(this.#appliedIndex + 1), lastIndex)) {
-      for (const entry of chunk) if (reconfigures(entry)) found.push(entry.index)
-    }
-    return found
+    const entry = await formingEntry(this.#store)
+    this.#appliedIndex = entry.index
+    this.#follower.apply(entry)
   }
 
   get #closedEarly(): boolean {
