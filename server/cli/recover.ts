@@ -4,6 +4,8 @@ import { CliError, command, EXIT, type Io } from './command.js'
 import type { Recovery } from './recoverdirectory.js'
 
 const DIRECTORY_ID_BYTES = 8
+/** Nobody but this member is in the cluster that begins; whoever adds another one gives this one an address first. */
+const PEER_ADDRESS = '127.0.0.1:7421'
 /** Of the machine's tables, those whose rows need no other table. */
 const STANDALONE = ['meta', 'leases']
 
@@ -59,6 +61,7 @@ async function recovery(path: string, memberId: string): Promise<Recovery> {
     wallMs: Date.now(),
     machine: () => new Machine(),
     standalone: STANDALONE,
+    peerAddress: PEER_ADDRESS,
   })
 }
 

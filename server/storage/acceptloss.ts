@@ -7,50 +7,24 @@
  * for themselves.
  */
 
-import type { AuditSeq, ClusterMs, FencingToken, LogIndex, Term } from '@leasehold/protocol'
-import {
-  type Command,
-  clusterMs,
-  fencingToken,
-  INTERNAL_OP,
-  LIMITS,
-  logIndex,
-  run,
-  term,
-  wallMs,
-} from '@leasehold/protocol'
 import type { Entry, StoredTable } from '../machine/index.js'
 import type { Disk, Value, Volume } from '../ports/index.js'
-import { Writer } from './bytes.js'
 import { NO_HASH } from './chain.js'
 import { Digest } from './digest.js'
-import { writeEntry } from './entries.js'
-import { FORMAT } from './files.js'
+import { IDENTITY_FILE } from './files.js'
 import { Filling } from './filling.js'
-import { writeDirectory } from './forming.js'
+import { finishDirectory, type NewBeginning, type RecoveryMachine, unfinished } from './finishing.js'
+import { emptyVolume } from './forming.js'
+import { encodeIdentity } from './identity.js'
 import { FIRST_LIVE, KIND, seqKey } from './keys.js'
 import { emptyMarker, type Marker } from './marker.js'
-import { asRefusal, StorageRefusal } from './refusal.js'
-import { ROW_HEAD_BYTES, sealRow } from './rows.js'
+import { asRefusal } from './refusal.js'
 import { Salvage } from './salvage.js'
 import { auditPlan, copyAudit } from './salvageaudit.js'
 
-/** The state machine, as far as a recovery needs it. A fresh one for each attempt. */
-export interface SalvageMachine {
-  readonly tables: readonly StoredTable[]
-  loaded(): void
-  apply(entry: Entry): unknown
-  readonly timeMs: ClusterMs
-  readonly audit: { readonly last: AuditSeq }
-  readonly position: { readonly index: LogIndex; readonly term: Term; readonly token: FencingToken }
-}
-
-export interface LossOptions {
+export interface LossOptions extends Omit<NewBeginning, 'identity'> {
   /** Of the new directory. */
   readonly directoryId: string
-  /** For the audit. */
-  readonly wallMs: number
-  readonly machine: () => SalvageMachine
   /** Tables whose rows stand for themselves, and may be kept where others are lost. */
   readonly standalone: readonly string[]
 }
@@ -104,41 +78,26 @@ export async function acceptLoss(damaged: Disk, fresh: Disk, options: LossOption
 async function rescue(salvage: Salvage, fresh: Disk, options: LossOptions): Promise<LossReport> {
   const plan = await planOf(salvage, options)
   const audit = await auditPlan(salvage, plan.auditLast)
-  const tokenFloor =
-    Math.max(plan.position.token, audit.tokenMax, salvage.identity.tokenFloor) + LIMITS.restoredTokenGap
-  if (tokenFloor > LIMITS.tokenMax) throw new StorageRefusal('DAMAGED', 'The fencing tokens are used up.')
-  const marker = emptyMarker()
-  const timeMs = Math.max(plan.timeMs, audit.lastMs, salvage.marker?.log.lastTimeMs ?? 0)
   const newest = Math.max(plan.position.term, audit.term, salvage.marker?.term ?? 0, salvage.side?.term ?? 0, 1)
+  const floors = {
+    token: Math.max(audit.tokenMax, salvage.identity.tokenFloor),
+    term: newest,
+    timeMs: Math.max(audit.lastMs, salvage.marker?.log.lastTimeMs ?? 0),
+  }
+  const marker = emptyMarker()
   marker.term = newest
-  const raise: Entry = {
-    term: term(newest),
-    index: logIndex(plan.base + plan.entries.length + 1),
-    timeMs: clusterMs(timeMs),
-    wallMs: wallMs(options.wallMs),
-    member: salvage.identity.memberId,
-    run: run(0),
-    batch: 0,
-    commands: [{ op: INTERNAL_OP.raiseTokens, floor: fencingToken(tokenFloor) } satisfies Command],
-  }
   const { clusterId, memberId } = salvage.identity
-  const identity = {
-    clusterId,
-    memberId,
-    directoryId: options.directoryId,
-    format: FORMAT.version,
-    formed: false,
-    tokenFloor,
-  }
-  await writeDirectory(fresh, identity, marker, async (volume) => {
-    await copyState(salvage, volume, options.machine().tables, plan, marker)
-    await copyAudit(salvage, volume, audit, marker)
-    marker.checkpoint.auditSeq = marker.audit.last
-    marker.checkpoint.auditHash = marker.audit.lastHash
-    await writeLog(volume, plan, raise, marker)
-  })
+  const identity = { clusterId, memberId, directoryId: options.directoryId }
+  await fresh.replaceFile(IDENTITY_FILE, encodeIdentity(unfinished(identity)))
+  const volume = await emptyVolume(fresh)
+  await copyState(salvage, volume, options.machine().tables, plan, marker)
+  await copyAudit(salvage, volume, audit, marker)
+  marker.checkpoint.auditSeq = marker.audit.last
+  marker.checkpoint.auditHash = marker.audit.lastHash
+  await writeLog(volume, plan, marker)
   const { first: auditFirst, last: auditLast } = marker.audit
   const kept = { stateRows: marker.checkpoint.rows, logEntries: plan.entries.length, auditFirst, auditLast }
+  const { tokenFloor } = await finishDirectory(fresh, volume, marker, none(), { ...options, identity }, floors)
   return { lost: salvage.losses.all(), kept, tokenFloor }
 }
 
@@ -162,7 +121,7 @@ async function planOf(salvage: Salvage, options: LossOptions): Promise<Plan> {
 /** Applies the log's salvaged end. Where it does not fit the state, it is given up. */
 async function replayed(
   salvage: Salvage,
-  machine: SalvageMachine,
+  machine: RecoveryMachine,
   tables: readonly StoredTable[],
   rows: number,
 ): Promise<Plan> {
@@ -225,7 +184,7 @@ async function copyState(
   })
 }
 
-async function writeLog(volume: Volume, plan: Plan, raise: Entry, marker: Marker): Promise<void> {
+async function writeLog(volume: Volume, plan: Plan, marker: Marker): Promise<void> {
   const filling = new Filling(volume)
   const { log } = marker
   log.first = plan.base + 1
@@ -236,12 +195,9 @@ async function writeLog(volume: Volume, plan: Plan, raise: Entry, marker: Marker
     await filling.put(seqKey(FIRST_LIVE, KIND.entry, entry.index), value)
     Object.assign(log, { last: entry.index, lastHash: hash })
   }
-  const writer = new Writer(1_024)
-  writer.length = ROW_HEAD_BYTES
-  const hash = writeEntry(writer, raise, log.lastHash)
-  const key = seqKey(FIRST_LIVE, KIND.entry, raise.index)
-  sealRow(key, writer.view(0))
-  await filling.put(key, writer.view(0))
   await filling.end()
-  Object.assign(log, { last: raise.index, lastTerm: raise.term, lastTimeMs: raise.timeMs, lastHash: hash })
+  const end = plan.entries.at(-1)?.entry
+  Object.assign(log, { lastTerm: end?.term ?? plan.baseTerm, lastTimeMs: end?.timeMs ?? plan.baseMs })
 }
+
+async function* none(): AsyncGenerator<readonly Entry[]> {}

@@ -15,6 +15,8 @@ import { asRefusal, StorageRefusal } from './refusal.js'
 import { ROW_HEAD_BYTES, sealRow, wrapRow } from './rows.js'
 import { SideFile } from './sidefile.js'
 
+const CLEARED_ROWS = 512
+
 /** A directory that is not formed yet, as it is known to the other members of a new cluster. */
 export interface Forming {
   readonly memberId: string
@@ -31,7 +33,7 @@ export async function directoryState(disk: Disk): Promise<'empty' | 'formed'> {
   if (names.length === 0) return 'empty'
   const bytes = await disk.readFile(IDENTITY_FILE)
   // What is there without an identity is for openStore to refuse.
-  return bytes !== null && !decodeIdentity(bytes).formed ? 'empty' : 'formed'
+  return bytes !== null && decodeIdentity(bytes).state === 'forming' ? 'empty' : 'formed'
 }
 
 /** Who an unformed directory has said that it is; null where it has said nothing yet. Throws StorageRefusal where it is formed. */
@@ -49,7 +51,7 @@ export async function readForming(disk: Disk): Promise<Forming | null> {
 export async function writeForming(disk: Disk, forming: Forming): Promise<void> {
   return refusing(async () => {
     await expectEmpty(disk)
-    const identity = { ...forming, clusterId: '', format: FORMAT.version, formed: false, tokenFloor: 0 }
+    const identity = { ...forming, clusterId: '', format: FORMAT.version, state: 'forming' as const, tokenFloor: 0 }
     await disk.replaceFile(IDENTITY_FILE, encodeIdentity(identity))
   })
 }
@@ -61,7 +63,7 @@ export async function writeForming(disk: Disk, forming: Forming): Promise<void> 
 export async function formDirectory(disk: Disk, identity: NewIdentity, bootstrap: Entry | null = null): Promise<void> {
   return refusing(async () => {
     await expectEmpty(disk)
-    const record = { ...identity, format: FORMAT.version, formed: false, tokenFloor: 0 }
+    const record = { ...identity, format: FORMAT.version, state: 'forming' as const, tokenFloor: 0 }
     const marker = emptyMarker()
     await writeDirectory(disk, record, marker, async (volume) => {
       if (bootstrap !== null) await writeFirst(volume, bootstrap, marker)
@@ -106,9 +108,9 @@ export async function writeDirectory(
   marker: Marker,
   fill: (volume: Volume) => Promise<void> = async () => {},
 ): Promise<void> {
-  const formed = { ...identity, formed: true }
-  await disk.replaceFile(IDENTITY_FILE, encodeIdentity({ ...identity, formed: false }))
-  const volume = await openOrCreate(disk)
+  const formed = { ...identity, state: 'formed' as const }
+  await disk.replaceFile(IDENTITY_FILE, encodeIdentity(identity))
+  const volume = await emptyVolume(disk)
   try {
     await fill(volume)
     marker.flush += 1
@@ -125,6 +127,17 @@ export async function writeDirectory(
   }
   await SideFile.create(disk, { flush: marker.flush, term: marker.term, votedFor: marker.votedFor })
   await disk.replaceFile(IDENTITY_FILE, encodeIdentity(formed))
+}
+
+/** A volume without a row: what an attempt that was cut short has written is of no meaning. */
+export async function emptyVolume(disk: Disk): Promise<Volume> {
+  const volume = await openOrCreate(disk)
+  for await (const chunk of volume.scan({ from: Uint8Array.of(0), to: Uint8Array.of(255), chunkRows: CLEARED_ROWS })) {
+    const batch = volume.batch()
+    for (const [key] of chunk) batch.del(key)
+    await batch.commit()
+  }
+  return volume
 }
 
 async function openOrCreate(disk: Disk): Promise<Volume> {

@@ -1,7 +1,7 @@
 /**
  * Who a data directory belongs to. Written when the directory is formed, as a file and as a row of the volume; the two must
  * agree, so that files of different directories are never mixed. A directory whose forming was cut short says so in its
- * file: nothing was ever promised in it, and it may be formed again.
+ * file: nothing was ever promised in it, and it may be formed again. So does one whose restoring was.
  */
 import { getU32, putU32, Reader, Writer } from './bytes.js'
 import { crc32c } from './crc32c.js'
@@ -12,8 +12,12 @@ import { endRecord, readVersion, writeVersion } from './version.js'
 
 const MAGIC = 'leasehold'
 
+/** `unfinished`: a restore or a recovery writes into the directory; nothing may be formed in it, nor served from it, before it is done. */
+export type IdentityState = 'forming' | 'formed' | 'unfinished'
+const STATES: readonly IdentityState[] = ['forming', 'formed', 'unfinished']
+
 export interface IdentityRecord extends Identity {
-  readonly formed: boolean
+  readonly state: IdentityState
   /** No token at or below it may be granted: raised by each accepted loss and restore. 0 where there was none. */
   readonly tokenFloor: number
 }
@@ -23,7 +27,7 @@ export function encodeIdentity(identity: IdentityRecord): Uint8Array {
   writer.u32(0)
   writer.text(MAGIC)
   writeVersion(writer, FORMAT)
-  writer.u8(identity.formed ? 1 : 0)
+  writer.u8(STATES.indexOf(identity.state))
   writer.text(identity.clusterId)
   writer.text(identity.memberId)
   writer.text(identity.directoryId)
@@ -43,7 +47,7 @@ export function decodeIdentity(bytes: Uint8Array): IdentityRecord {
   const format = readVersion(reader, FORMAT, 'The data directory')
   const identity = {
     format,
-    formed: reader.u8() === 1,
+    state: stateOf(reader.u8()),
     clusterId: reader.text(),
     memberId: reader.text(),
     directoryId: reader.text(),
@@ -51,6 +55,12 @@ export function decodeIdentity(bytes: Uint8Array): IdentityRecord {
   }
   endRecord(reader, format, FORMAT)
   return identity
+}
+
+function stateOf(code: number): IdentityState {
+  const state = STATES[code]
+  if (state === undefined) throw new Damage('The identity of the data directory is in no state that is known.')
+  return state
 }
 
 export function sameIdentity(a: IdentityRecord, b: IdentityRecord): boolean {

@@ -51,7 +51,11 @@ async function readIdentity(disk: Disk, memberId: string): Promise<IdentityRecor
     throw new StorageRefusal('NOT_OURS', `The data directory holds "${foreign}" and nothing of Leasehold's.`)
   }
   const identity = decodeIdentity(bytes)
-  if (!identity.formed) throw new StorageRefusal('NOT_FORMED', 'The forming of the data directory was cut short.')
+  if (identity.state === 'unfinished') {
+    throw new StorageRefusal('UNFINISHED', 'A restore into the data directory was cut short.')
+  }
+  if (identity.state === 'forming')
+    throw new StorageRefusal('NOT_FORMED', 'The forming of the data directory was cut short.')
   if (identity.memberId !== memberId) {
     throw new StorageRefusal(
       'NOT_OURS',

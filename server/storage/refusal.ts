@@ -19,6 +19,7 @@ const ADVICE = {
     'Put the missing file back from where it went; or run `leasehold recover --accept-loss`, which lists what is lost and keeps a copy.',
   DISK_FULL: 'Make room on the volume and start again. Nothing that was acknowledged is lost.',
   DISK_FAILED: 'Look at the cause and the system log for the state of the disk, then start again.',
+  UNFINISHED: 'Run the command again that was writing it, or choose another directory (--data).',
   BAD_COPY: 'Use another one, or a whole copy of this one; nothing was changed.',
   NOTHING_LOST: 'Nothing needs to be given up: start the server.',
 } as const

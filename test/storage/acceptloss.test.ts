@@ -15,6 +15,7 @@ const OPTIONS = {
   wallMs: 1_700_000_000_000,
   machine: () => new Machine(),
   standalone: ['meta', 'leases'],
+  peerAddress: '127.0.0.1:7421',
 }
 
 interface Running {
@@ -136,9 +137,11 @@ t.test('a lost tail is named, and everything before it kept', async (t) => {
   t.ok(machine.leaseCount >= 150 && machine.leaseCount < 200, `${machine.leaseCount} leases`)
   const events = await allEvents(store)
   t.equal(events.length, machine.leaseCount, 'the audit tells of all that is left, and of nothing else')
-  t.same((await allEntries(store)).at(-1)!.commands, [
+  t.match((await allEntries(store)).at(-1)!.commands, [
     { op: INTERNAL_OP.raiseTokens, floor: fencingToken(report.tokenFloor) },
+    { op: INTERNAL_OP.configure, configuration: { voters: ['n1@directory-2'] } },
   ])
+  t.same(machine.configuration?.voters, ['n1@directory-2'], 'it is alone in the cluster that begins')
   await grantsAbove(t, running, report.tokenFloor)
   const again = await start(path)
   t.equal(again.machine.leaseCount, machine.leaseCount, 'and it stays so')
