@@ -69,6 +69,8 @@ interface Description {
   readonly flags: Flags
   /** Flags that must be given, by flag, environment or file. */
   readonly needs?: readonly string[]
+  /** What of the settings does not go together, one sentence each, once every one of them has its format. */
+  readonly faults?: (settings: Readonly<Record<string, Setting>>) => readonly string[]
   /** Takes its flags also from a JSON file named by `--config`, and refuses unknown LEASEHOLD_ variables. */
   readonly configurable?: boolean
   /** Handles signals, and a standard output that nobody reads any more, by itself. */
@@ -81,8 +83,9 @@ export interface Command extends Description {
   run(call: Call<Readonly<Record<string, Setting>>>): Promise<number>
 }
 
-interface Definition<F extends Flags> extends Description {
+interface Definition<F extends Flags> extends Omit<Description, 'faults'> {
   readonly flags: F
+  readonly faults?: (settings: Settings<F>) => readonly string[]
   readonly needs?: readonly (keyof F & string)[]
   run(call: Call<Settings<F>>): Promise<number>
 }

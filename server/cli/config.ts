@@ -44,6 +44,8 @@ export function settle(command: Command, argv: readonly string[], env: Env): Set
     const given = line.values[key] ?? fromEnv[key] ?? fromFile[key] ?? flag.default
     settings[key] = (given as string | number | boolean | undefined) ?? (flag.type === 'boolean' ? false : undefined)
   }
+  const faults = command.faults?.(settings) ?? []
+  if (faults.length > 0) throw new UsageError(faults)
   return { settings, operands: line.operands, rest: line.rest }
 }
 

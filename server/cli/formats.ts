@@ -2,6 +2,7 @@
 import {
   checkIdempotencyKey,
   checkLockDelayMs,
+  checkMemberId,
   checkMeta,
   checkName,
   checkPrefix,
@@ -12,6 +13,7 @@ import {
   ProtocolError,
 } from '@leasehold/protocol'
 import { parseAddress } from './address.js'
+import { parseCluster, parseMember } from './clusterlist.js'
 
 /** Throws an Error whose message says what is wrong with the text. */
 type Check = (text: string) => unknown
@@ -37,6 +39,9 @@ export function readDuration(text: string, field = 'it'): number {
 
 export const FORMATS = {
   name: (text) => checkName(text, 'it'),
+  memberId: (text) => checkMemberId(text, 'it'),
+  member: parseMember,
+  cluster: parseCluster,
   prefix: (text) => checkPrefix(text, 'it'),
   duration: (text) => readDuration(text),
   ttl: (text) => checkTtlMs(readDuration(text), 'it'),

@@ -25,7 +25,7 @@ export function createLogger({ level, format, memberId, write }: LoggerOptions):
 }
 
 /** `17:03:21.042 info  serving  url=http://127.0.0.1:7420` */
-function readable(line: string): string {
+export function readable(line: string): string {
   const { time, level, event, member: _, ...fields } = JSON.parse(line) as Record<string, unknown>
   const rest = Object.entries(fields).map(([key, value]) => {
     return `  ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`

@@ -4,24 +4,29 @@
  */
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { peerIdOf } from '@leasehold/protocol'
 import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
-import type { Disk, Random } from '../ports/index.js'
+import { Door, TcpTransport } from '../peers/index.js'
 import { createReplica, RaftLog, type RetentionOptions } from '../replica/index.js'
-import { directoryState, formDirectory, openStore, type Store } from '../storage/index.js'
+import { openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
 import { realClock } from './clock.js'
+import { addressText } from './clusterlist.js'
+import { formAlone, isEmpty } from './forming.js'
 import { LevelDisk } from './leveldisk.js'
 import { watchLoop } from './loopstall.js'
+import { ALONE, type Peering } from './peering.js'
 import { realRandom } from './random.js'
-
-const CLUSTER_ID_BYTES = 8
-const DIRECTORY_ID_BYTES = 8
 
 export interface ServerConfig {
   readonly memberId: string
   readonly dataPath: string
   readonly address: Address
+  /** Where clients reach this member, where that is elsewhere. */
+  readonly advertise?: string
+  /** Left out: this member is alone. */
+  readonly peering?: Peering
   readonly version: string
   readonly telemetry: ServerTelemetry
   /** The audit is kept so long, and no larger; defaults are the replica's. */
@@ -45,7 +50,7 @@ export class ListenError extends Error {
 
 /** Resolves once it serves. Throws StorageRefusal (the directory) or ListenError (the address). */
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
-  const { memberId, telemetry, fatal } = config
+  const { memberId, telemetry, fatal, peering = ALONE } = config
   // Before the directory is touched: a port in use should not leave a new directory behind.
   await probe(config.address)
   const open: (() => Promise<void>)[] = []
@@ -56,13 +61,20 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const machine = new Machine()
     const disk = new LevelDisk(config.dataPath)
     open.push(() => disk.close())
-    await formIfEmpty(disk, memberId, realRandom)
+    const shared = { clock: realClock, random: realRandom, telemetry, memberId }
+    const door = await openDoor(peering, telemetry)
+    if (door !== null) open.push(() => door.close())
+    if (await isEmpty(disk)) await formAlone(disk, memberId, peering.advertised, realRandom)
     const store: Store = await openStore(disk, { tables: machine.tables, fatal, memberId })
     open.push(() => store.close())
     for (const notice of store.recovered.notices) telemetry.log('warn', 'damage found', { notice })
-    const shared = { clock: realClock, random: realRandom, telemetry, memberId }
-    const log = new RaftLog({ store, transport: null, fatal, ...shared })
-    const replica = await createReplica({ log, store, machine, fatal, ...retentionOf(config), ...shared })
+    const { identity } = store.recovered
+    const self = peerIdOf(identity.memberId, identity.directoryId)
+    const transport =
+      door === null ? null : new TcpTransport({ self, clusterId: identity.clusterId, door, random: realRandom })
+    const log = new RaftLog({ store, transport, fatal, ...shared })
+    const reached = { url: advertisedUrl(config), peerUrl: peering.advertised }
+    const replica = await createReplica({ log, store, machine, fatal, ...reached, ...retentionOf(config), ...shared })
     open.push(() => replica.close())
     const stall = watchLoop()
     open.push(async () => stall.close())
@@ -71,7 +83,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const { createHttp } = await import('../http/index.js')
     const http = await createHttp({
       replica,
-      info: { version: config.version },
+      info: { version: config.version, ...(config.advertise !== undefined && { url: config.advertise }) },
       metrics: telemetry,
       ...shared,
     })
@@ -97,10 +109,21 @@ function retentionOf({ auditAgeMs, auditBytes }: ServerConfig): RetentionOptions
   return { ...(auditAgeMs !== undefined && { auditAgeMs }), ...(auditBytes !== undefined && { auditBytes }) }
 }
 
-async function formIfEmpty(disk: Disk, memberId: string, random: Random): Promise<void> {
-  if ((await directoryState(disk)) !== 'empty') return
-  const id = (bytes: number) => Buffer.from(random.bytes(bytes)).toString('hex')
-  await formDirectory(disk, { clusterId: id(CLUSTER_ID_BYTES), memberId, directoryId: id(DIRECTORY_ID_BYTES) })
+/** The port for other members, open; null for a server that is alone. Throws ListenError. */
+async function openDoor({ listen }: Peering, telemetry: ServerTelemetry): Promise<Door | null> {
+  if (listen === null) return null
+  const door = new Door({ listen, clock: realClock, telemetry })
+  await door.open().catch((error: NodeJS.ErrnoException) => {
+    throw listenError(listen, error, '--peer-listen')
+  })
+  return door
+}
+
+/** Where clients reach this member, as far as it can know; '' where it cannot. */
+function advertisedUrl({ address: { host, port }, advertise }: ServerConfig): string {
+  if (advertise !== undefined) return advertise
+  const anywhere = host === '0.0.0.0' || host === '::'
+  return anywhere || port === 0 ? '' : `http://${addressText({ host, port })}`
 }
 
 /** Listens for a moment, and tells what stands in the way. */
@@ -112,13 +135,13 @@ function probe(address: Address): Promise<void> {
   })
 }
 
-function listenError({ host, port }: Address, error: NodeJS.ErrnoException): ListenError {
-  const at = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+function listenError(address: Address, error: NodeJS.ErrnoException, flag = '--listen'): ListenError {
+  const at = addressText(address)
   const what: Record<string, string> = {
-    EADDRINUSE: `${at} is in use: end the process that listens there, or choose another address (--listen)`,
-    EACCES: `${at} may not be listened on by this user: choose a port from 1024 on (--listen)`,
-    EADDRNOTAVAIL: `${at} is no address of this machine: choose another one (--listen)`,
-    ENOTFOUND: `${host} is no known host: choose another address (--listen)`,
+    EADDRINUSE: `${at} is in use: end the process that listens there, or choose another address (${flag})`,
+    EACCES: `${at} may not be listened on by this user: choose a port from 1024 on (${flag})`,
+    EADDRNOTAVAIL: `${at} is no address of this machine: choose another one (${flag})`,
+    ENOTFOUND: `${address.host} is no known host: choose another address (${flag})`,
   }
   return new ListenError(what[error.code ?? ''] ?? `cannot listen on ${at}: ${error.message}`, { cause: error })
 }

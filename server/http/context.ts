@@ -24,6 +24,8 @@ export interface Context {
   readonly metrics: MetricsSource | null
   readonly limits: HttpLimits
   readonly version: string
+  /** The peer that listens there for other members, `member@directory`; null where nobody does. Left out: nobody can tell. */
+  readonly whoIsAt?: (address: string) => Promise<string | null>
   /** Null until it listens. */
   readonly url: () => string | null
 }

@@ -112,12 +112,24 @@ export const Exposition = Type.String({ description: 'Metrics in the text format
 
 export const Member = Type.Object({
   id: Type.String(),
-  role: Type.Union([Type.Literal('leader'), Type.Literal('follower')]),
-  url: Nullable(Type.String()),
-  peerUrl: Nullable(Type.String()),
+  role: Type.Union([Type.Literal('leader'), Type.Literal('follower'), Type.Literal('learner')]),
+  url: Nullable(Type.String({ description: 'Where clients reach it; null where it has not said' })),
+  peerUrl: Nullable(Type.String({ description: 'HOST:PORT for other members' })),
   voter: Type.Boolean(),
-  appliedIndex: Type.Integer({ minimum: 0 }),
+  appliedIndex: Nullable(
+    Type.Integer({ minimum: 0, description: 'Of others, as they told last, about once a second' }),
+  ),
+  directoryId: Type.String({ description: 'Tells a wiped data directory from the one before' }),
+  reached: Nullable(Type.Boolean({ description: 'It was heard lately; leaders know' })),
 })
+const MemberId = Type.String({ description: 'A name of a member: as other names, without an @' })
+export const IdParams = Type.Object({ id: Type.String({ description: 'A member, or MEMBER@DIRECTORY' }) })
+export const AddBody = Exact({
+  id: MemberId,
+  peerUrl: Type.String({ description: 'HOST:PORT where it listens for other members' }),
+  directoryId: Type.Optional(Type.String({ description: 'Asked for at peerUrl where it is left out' })),
+})
+export const TransferLeadershipBody = Exact({ to: MemberId })
 export const Cluster = Type.Object({
   clusterId: Type.String(),
   leader: Nullable(Type.String()),

@@ -18,7 +18,7 @@ import { createIntake, type Intake } from '../intake/index.js'
 import type { Clock, Random, Telemetry } from '../ports/index.js'
 import type { Replica } from '../replica/index.js'
 import { createSessions } from '../session/index.js'
-import { clusterRoutes } from './cluster.js'
+import { clusterRoutes, leaderUrlOf } from './cluster.js'
 import type { Context, HttpInfo } from './context.js'
 import { healthRoutes } from './health.js'
 import { historyRoutes } from './history.js'
@@ -54,6 +54,8 @@ export interface HttpOptions {
   readonly info: HttpInfo
   /** Served at /metrics; without it there is no such route. */
   readonly metrics?: MetricsSource
+  /** Asks who listens at an address for other members. */
+  readonly whoIsAt?: (address: string) => Promise<string | null>
   /** Made here where it is not given. */
   readonly intake?: Intake
   /** Limits to use instead, in tests. */
@@ -134,15 +136,15 @@ function contextOf(options: HttpOptions, limits: HttpLimits, app: App): Context 
   const url = (): string | null => info.url ?? listeningUrl(app)
   const leader = {
     get leaderUrl() {
-      const { leader, memberId } = replica.status
-      if (leader === memberId) return url()
-      return replica.members.find(({ id }) => id === leader)?.url || null
+      return leaderUrlOf({ replica, url })
     },
   }
   const sessions = createSessions({ replica, intake, clock, telemetry, info: leader })
   const waiting = new Waiting(intake, random, limits)
   const metrics = options.metrics ?? null
-  return { replica, intake, sessions, waiting, clock, random, telemetry, metrics, limits, version: info.version, url }
+  const { version } = info
+  const asking = options.whoIsAt === undefined ? {} : { whoIsAt: options.whoIsAt }
+  return { replica, intake, sessions, waiting, clock, random, telemetry, metrics, limits, version, url, ...asking }
 }
 
 function listeningUrl(app: App): string | null {

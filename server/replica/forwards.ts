@@ -3,9 +3,9 @@
  * its origin's process and its number there; a leader takes those of its own term alone, or else a message that was long on its way
  * would be appended in a reign that its sender knew nothing of.
  */
-import type { Run, Term } from '@leasehold/protocol'
+import type { LogIndex, Run, Term } from '@leasehold/protocol'
 
-export const FORWARD = { batch: 1, refusal: 2 } as const
+export const FORWARD = { batch: 1, refusal: 2, standing: 3 } as const
 
 export interface ForwardedBatch {
   readonly kind: typeof FORWARD.batch
@@ -38,4 +38,11 @@ export interface ForwardRefusal {
   readonly reason: RefusalReason
 }
 
-export type Forward = ForwardedBatch | ForwardRefusal
+/** How far a member is: each tells the others now and then, for people. Nothing is decided by it. */
+export interface Standing {
+  readonly kind: typeof FORWARD.standing
+  readonly term: Term
+  readonly applied: LogIndex
+}
+
+export type Forward = ForwardedBatch | ForwardRefusal | Standing

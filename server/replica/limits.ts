@@ -34,6 +34,9 @@ export const REPLICA_LIMITS = {
   /** Without a leader for so long, commands are refused at once. */
   leaderlessMsMax: 1_200,
 
+  /** Who asked for a change of the members hears after this that it goes on. */
+  changeMsMax: 10_000,
+
   // reads
   readAgainMs: 90,
   readMsMax: 2_000,

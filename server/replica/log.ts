@@ -70,6 +70,8 @@ export interface ReplicatedLog {
   readonly leading: boolean
   /** Of a leader: a quorum has answered lately. Cluster time is gathered only while it is true. */
   readonly quorumFresh: boolean
+  /** Of a leader: a change of the configuration may be appended now. */
+  readonly mayReconfigure: boolean
   /** Joins the cluster; resolves once it takes part, whether or not there is a leader. */
   start(follower: LogFollower): Promise<void>
   /** At every tick, except while the disk hangs: who cannot write must lose its office. */

@@ -14,7 +14,7 @@
  *   readIndex                [kind, term, read]                     readIndexReply  [kind, term, read, index]
  *
  *   forwarded batch          [kind, term, member, run, batch, body]
- *   refusal of one           [kind, term, run, batch, reason]
+ *   refusal of one           [kind, term, run, batch, reason]      standing        [kind, term, applied]
  */
 import {
   checkArray,
@@ -64,9 +64,14 @@ export function decodeMessage(bytes: Uint8Array): Message<ReplicaEntry> {
 
 /** Bytes of their own. Throws RangeError for a larger body than a message may have. */
 export function encodeForward(forward: Forward): Uint8Array {
-  const { kind, term, run, batch } = forward
-  if (kind === FORWARD.refusal) return pack([kind, term, run, batch, forward.reason])
-  return pack([kind, term, forward.member, run, batch, bounded(forward.body)])
+  switch (forward.kind) {
+    case FORWARD.batch:
+      return pack([forward.kind, forward.term, forward.member, forward.run, forward.batch, bounded(forward.body)])
+    case FORWARD.refusal:
+      return pack([forward.kind, forward.term, forward.run, forward.batch, forward.reason])
+    case FORWARD.standing:
+      return pack([forward.kind, forward.term, forward.applied])
+  }
 }
 
 /** Throws ProtocolError. The body is a view of the bytes, and not looked into. */
@@ -92,6 +97,9 @@ export function decodeForward(bytes: Uint8Array): Forward {
         batch: checkNatural(f[3], 'batch'),
         reason: reasonAt(f, 4),
       }
+    case FORWARD.standing:
+      checkCount(f, 3, 'a standing')
+      return { kind: FORWARD.standing, term: termAt(f, 1), applied: logIndex(checkNatural(f[2], 'applied')) }
     default:
       throw refuse('a forwarded message has a kind that this version does not know')
   }

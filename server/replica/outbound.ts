@@ -25,7 +25,7 @@ import { Admission } from './admission.js'
 import type { Batch } from './batch.js'
 import { BEAT, Beats } from './beats.js'
 import { ClusterClock } from './clusterclock.js'
-import { FORWARD, type Forward, type ForwardedBatch, REFUSAL } from './forwards.js'
+import { FORWARD, type ForwardedBatch, type ForwardRefusal, REFUSAL } from './forwards.js'
 import { Gathering } from './gathering.js'
 import { InboundQueue } from './inbound.js'
 import { REPLICA_LIMITS } from './limits.js'
@@ -156,7 +156,7 @@ export class Outbound {
     if (change !== 'down') this.advance()
   }
 
-  forwarded(from: PeerId, message: Forward): void {
+  forwarded(from: PeerId, message: ForwardedBatch | ForwardRefusal): void {
     if (message.kind === FORWARD.batch) {
       this.#offered(from, message)
       return

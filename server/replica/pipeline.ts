@@ -25,12 +25,13 @@ import { Answers } from './answers.js'
 import type { Batch } from './batch.js'
 import { Checkpoint } from './checkpoint.js'
 import { Feed } from './feed.js'
-import type { Forward } from './forwards.js'
+import { FORWARD, type Forward } from './forwards.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { LogFollower, ReplicatedLog } from './log.js'
 import type { ReplicaEntry } from './logentry.js'
 import type { ReplicaOptions } from './options.js'
 import { Outbound } from './outbound.js'
+import { Reconfiguring } from './reconfiguring.js'
 import type { Recipient } from './replica.js'
 import type { StateMachine } from './statemachine.js'
 import { Waiting } from './waiting.js'
@@ -51,6 +52,7 @@ export interface PipelineHooks {
 
 export class Pipeline implements LogFollower {
   readonly feed: Feed
+  readonly reconfiguring: Reconfiguring
   readonly #outbound: Outbound
   readonly #log: ReplicatedLog
   readonly #store: Store
@@ -61,6 +63,8 @@ export class Pipeline implements LogFollower {
   readonly #waiting = new Waiting()
   readonly #answers: Answers
   readonly #checkpoint: Checkpoint
+  /** Of peers that the configuration names. */
+  readonly #standings = new Map<PeerId, LogIndex>()
   #dead = false
   #admitted = false
   #appliedIndex: LogIndex
@@ -82,6 +86,12 @@ export class Pipeline implements LogFollower {
     this.#outbound = new Outbound(options, {
       refuse: (to, id, attempt, code) => this.refuse(to, id, attempt, code),
       guard: (step) => this.#guard(step),
+    })
+    this.reconfiguring = new Reconfiguring({
+      log: options.log,
+      machine: options.machine,
+      nowMs: () => options.clock.monotonicMs(),
+      order: (command) => this.#outbound.order(command),
     })
   }
 
@@ -137,14 +147,17 @@ export class Pipeline implements LogFollower {
   // What the log tells
 
   lead(term: Term, baseMs: ClusterMs): void {
+    this.reconfiguring.reign()
     this.#guard(() => this.#outbound.lead(term, baseMs))
   }
   follow(term: Term, leader: PeerId | null): void {
+    this.reconfiguring.reign()
     this.#guard(() => this.#outbound.follow(term, leader))
     this.#moved?.()
   }
   forwarded(from: PeerId, message: Forward): void {
-    this.#guard(() => this.#outbound.forwarded(from, message))
+    if (message.kind === FORWARD.standing) this.#stood(from, message.applied)
+    else this.#guard(() => this.#outbound.forwarded(from, message))
   }
   linked(peer: PeerId, change: 'up' | 'down' | 'room'): void {
     this.#guard(() => this.#outbound.linked(peer, change))
@@ -164,11 +177,30 @@ export class Pipeline implements LogFollower {
     this.#guard(() => this.#applyEntry(entry))
   }
 
+  /** Tells the other members how far this one is. */
+  announce(): void {
+    const { term, peers } = this.#log.status
+    const message = { kind: FORWARD.standing, term, applied: this.#appliedIndex } as const
+    for (const { peer } of peers) this.#log.send(peer, message)
+  }
+
+  /** How far the other members were when they told last. */
+  get standings(): ReadonlyMap<PeerId, LogIndex> {
+    return this.#standings
+  }
+
+  #stood(peer: PeerId, applied: LogIndex): void {
+    const named = this.#machine.configuration?.addresses ?? {}
+    for (const known of this.#standings.keys()) if (!Object.hasOwn(named, known)) this.#standings.delete(known)
+    if (Object.hasOwn(named, peer)) this.#standings.set(peer, applied)
+  }
+
   // Ticks and the end
 
   tick(nowMs: number): void {
     this.#guard(() => {
       this.#outbound.tick(nowMs)
+      this.reconfiguring.tick()
       if (!this.#store.flushing && this.#checkpoint.idleDue(nowMs)) {
         this.#checkpoint.stage()
         this.#log.flush()
@@ -179,6 +211,7 @@ export class Pipeline implements LogFollower {
   /** Nobody gets an answer from now on. */
   stop(): void {
     this.#dead = true
+    this.reconfiguring.close()
     this.#moved?.()
   }
 
@@ -219,6 +252,7 @@ export class Pipeline implements LogFollower {
     const applied = this.#machine.apply(entry)
     this.#appliedIndex = entry.index
     const answered = this.#outbound.applied(entry, applied)
+    if (entry.reconfigures) this.reconfiguring.applied()
     const batch = answered?.batch ?? null
     const appliedMs = this.#clock.monotonicMs()
     if (batch !== null) this.#answer(batch, applied.replies, answered!.own)

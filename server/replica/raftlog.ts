@@ -8,6 +8,7 @@
  */
 import {
   type ClusterMs,
+  type Configuration,
   type LogIndex,
   logIndex,
   memberOf,
@@ -17,7 +18,7 @@ import {
   type Term,
 } from '@leasehold/protocol'
 import type { Clock, Random, Telemetry, Transport } from '../ports/index.js'
-import { type Configuration, Raft, type Write } from '../raft/index.js'
+import { Raft, type Write } from '../raft/index.js'
 import type { Store } from '../storage/index.js'
 import { Fetching } from './fetching.js'
 import type { Forward } from './forwards.js'
@@ -27,7 +28,7 @@ import type { Draft, LogFollower, LogStatus, ReplicatedLog } from './log.js'
 import { carried, type ReplicaEntry } from './logentry.js'
 import { FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
 import { Reads } from './reads.js'
-import { statusOf } from './standing.js'
+import { beginning, statusOf } from './standing.js'
 
 export interface RaftLogOptions {
   readonly store: Store
@@ -36,6 +37,8 @@ export interface RaftLogOptions {
   readonly telemetry: Telemetry
   /** Null where there are no other members, and never will be. */
   readonly transport: Transport | null
+  /** Of a directory that joins a cluster and knows no configuration yet: where the members are. Until one comes, it decides nothing. */
+  readonly introduced?: Readonly<Record<PeerId, string>>
   /** Something that cannot be went wrong here: the process must end. */
   readonly fatal: (error: Error) => void
 }
@@ -106,7 +109,8 @@ export class RaftLog implements ReplicatedLog {
   }
 
   get status(): LogStatus {
-    return statusOf(this.#state === 'live' ? this.#core.status : null, this.#store.recovered, this.#addresses)
+    const core = this.#state === 'live' ? this.#core.status : null
+    return statusOf(core, this.#store.recovered, this.#configuration.addresses)
   }
 
   get leading(): boolean {
@@ -115,6 +119,10 @@ export class RaftLog implements ReplicatedLog {
 
   get quorumFresh(): boolean {
     return this.leading && this.#core.quorumFresh
+  }
+
+  get mayReconfigure(): boolean {
+    return this.leading && this.#core.mayReconfigure
   }
 
   get ready(): boolean {
@@ -129,7 +137,7 @@ export class RaftLog implements ReplicatedLog {
     if (this.#appliedIndex < FORMING && lastIndex >= FORMING) await this.#form()
     const reconfigurations = await reconfigurationsAfter(this.#store, this.#appliedIndex, lastIndex)
     if (this.#closedEarly) return
-    const configuration = this.#configuration()
+    const configuration = this.#configuration
     this.#core = new Raft<ReplicaEntry>({
       id: this.#self,
       hardState,
@@ -144,7 +152,7 @@ export class RaftLog implements ReplicatedLog {
     })
     this.#state = 'live'
     await this.#links.start()
-    this.#links.keep(this.#self, this.#addresses)
+    this.#links.keep(this.#self, this.#configuration.addresses)
     if (configuration.voters.length === 1 && configuration.voters[0] === this.#self) {
       this.#input(() => this.#core.campaign())
     }
@@ -229,16 +237,8 @@ export class RaftLog implements ReplicatedLog {
     return this.#state === 'closed'
   }
 
-  /** A directory from before there were configurations is alone. */
-  #configuration(): Configuration {
-    const { configuration } = this.#follower
-    if (configuration === null) return { voters: [this.#self], outgoing: [], learners: [] }
-    const { voters, outgoing, learners } = configuration
-    return { voters, outgoing, learners }
-  }
-
-  get #addresses(): Readonly<Record<PeerId, string>> {
-    return this.#follower?.configuration?.addresses ?? { [this.#self]: '' }
+  get #configuration(): Configuration {
+    return this.#follower?.configuration ?? beginning(this.#self, this.#options.introduced)
   }
 
   // The pump
@@ -375,8 +375,8 @@ export class RaftLog implements ReplicatedLog {
   }
 
   #reconfigured(): void {
-    this.#core.reconfigured(this.#configuration())
-    this.#links.keep(this.#self, this.#addresses)
+    this.#core.reconfigured(this.#configuration)
+    this.#links.keep(this.#self, this.#configuration.addresses)
   }
 
   #pumpSoon(): void {

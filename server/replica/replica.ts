@@ -2,10 +2,20 @@
  * The seam of replica/: what the rooms above see. Commands go in one by one and leave as batches; replies come back in
  * batches, each flushed once per recipient.
  */
-import type { AuditSeq, ChainedEvent, ClientCommand, ClusterMs, FencingToken, LeaseView } from '@leasehold/protocol'
+import type {
+  AuditSeq,
+  ChainedEvent,
+  ClientCommand,
+  ClusterMs,
+  Configuration,
+  FencingToken,
+  LeaseView,
+  PeerId,
+} from '@leasehold/protocol'
 import type { MemberView } from '../machine/index.js'
 import type { EventPage, EventQuery } from '../storage/index.js'
 import type { LogStatus } from './log.js'
+import type { MembershipChange } from './membership.js'
 
 /** Somebody who is owed replies: a session, an HTTP request. */
 export interface Recipient {
@@ -18,7 +28,11 @@ export interface Recipient {
 export interface MemberStatus extends LogStatus {
   readonly clusterId: string
   readonly memberId: string
+  /** This member and its directory. */
+  readonly self: PeerId
   readonly appliedIndex: number
+  /** How far the other members were when they told last, about once a second. */
+  readonly standings: ReadonlyMap<PeerId, number>
   readonly clusterMs: ClusterMs
   readonly leases: number
   readonly waiters: number
@@ -43,6 +57,15 @@ export interface Replica {
   readonly inFlight: number
   /** The members as the state knows them: who was admitted, and where each is reached. */
   readonly members: readonly MemberView[]
+  /** Null before any. */
+  readonly configuration: Configuration | null
+  /**
+   * Of a leader: resolves once the change is done and applied here. Rejects with ProtocolError: NO_QUORUM (this member does not
+   * lead), MEMBER_NOT_FOUND, MEMBERSHIP_CONFLICT (nothing was changed), OUTCOME_UNKNOWN, SHUTTING_DOWN.
+   */
+  changeMembers(change: MembershipChange): Promise<void>
+  /** Of a leader: hands leadership to this member; false where that cannot be now. */
+  transferLeadership(member: string): boolean
   /** Resolves once a read of the state sees everything acknowledged before the call. */
   readBarrier(): Promise<void>
   getLease(name: string): LeaseView | null

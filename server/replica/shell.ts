@@ -2,13 +2,22 @@
  * One member's replica as the rooms above see it: its states from starting to closed, reads, ticks and upkeep around the
  * pipeline. It must be closable at any moment, twice, and in bounded time.
  */
-import { type ClientCommand, INTERNAL_OP, type LeaseView } from '@leasehold/protocol'
+import {
+  type ClientCommand,
+  type Configuration,
+  INTERNAL_OP,
+  type LeaseView,
+  memberOf,
+  type PeerId,
+  peerIdOf,
+} from '@leasehold/protocol'
 import type { MemberView } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { EventPage, EventQuery, Store } from '../storage/index.js'
 import type { RevokedListener } from './feed.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { ReplicatedLog } from './log.js'
+import type { MembershipChange } from './membership.js'
 import type { ReplicaOptions } from './options.js'
 import { Pipeline } from './pipeline.js'
 import type { MemberStatus, Recipient, Replica, Subscriber } from './replica.js'
@@ -25,6 +34,7 @@ export class Shell implements Replica {
   readonly #clock: Clock
   readonly #telemetry: Telemetry
   readonly #memberId: string
+  readonly #self: PeerId
   readonly #fatal: (error: Error) => void
   readonly #pipeline: Pipeline
   readonly #retention: Retention
@@ -43,6 +53,8 @@ export class Shell implements Replica {
     this.#clock = options.clock
     this.#telemetry = options.telemetry
     this.#memberId = options.memberId
+    const { identity } = options.store.recovered
+    this.#self = peerIdOf(identity.memberId, identity.directoryId)
     this.#fatal = options.fatal
     const nowMs = options.clock.monotonicMs()
     this.#auditCheckedMs = nowMs
@@ -76,7 +88,9 @@ export class Shell implements Replica {
       ...this.#log.status,
       clusterId: this.#store.recovered.identity.clusterId,
       memberId: this.#memberId,
+      self: this.#self,
       appliedIndex: this.#pipeline.appliedIndex,
+      standings: this.#pipeline.standings,
       clusterMs: this.#machine.timeMs,
       leases: this.#machine.leaseCount,
       waiters: this.#machine.waiterCount,
@@ -102,6 +116,17 @@ export class Shell implements Replica {
 
   get members(): readonly MemberView[] {
     return this.#machine.members
+  }
+  get configuration(): Configuration | null {
+    return this.#machine.configuration
+  }
+  changeMembers(change: MembershipChange): Promise<void> {
+    return this.#pipeline.reconfiguring.change(change)
+  }
+  transferLeadership(member: string): boolean {
+    const voters = this.#machine.configuration?.voters ?? []
+    const peer = voters.find((one) => one === member || memberOf(one) === member)
+    return peer !== undefined && this.#log.transferLeadership(peer)
   }
 
   readBarrier(): Promise<void> {
@@ -156,6 +181,7 @@ export class Shell implements Replica {
 
   #gauge(nowMs: number): void {
     this.#gaugedMs = nowMs
+    this.#pipeline.announce()
     this.#telemetry.gauge('leases', this.#machine.leaseCount)
     this.#telemetry.gauge('waiters', this.#machine.waiterCount)
     this.#telemetry.gauge('apply_lag', this.#log.status.commitIndex - this.#pipeline.appliedIndex)

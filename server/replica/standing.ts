@@ -1,8 +1,14 @@
 /** Where a log stands, as people and the rooms above see it. */
-import { logIndex, memberOf, type PeerId } from '@leasehold/protocol'
+import { type Configuration, logIndex, memberOf, type PeerId } from '@leasehold/protocol'
 import type { RaftStatus } from '../raft/index.js'
 import type { Recovered } from '../storage/index.js'
 import type { LogStatus, PeerStatus } from './log.js'
+
+/** Before the first configuration: alone, or among those it was introduced to, where it decides nothing. */
+export function beginning(self: PeerId, introduced?: Readonly<Record<PeerId, string>>): Configuration {
+  const voters = introduced === undefined ? [self] : []
+  return { voters, outgoing: [], learners: [], addresses: introduced ?? { [self]: '' } }
+}
 
 /** `core` is null before there is one. */
 export function statusOf(

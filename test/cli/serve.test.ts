@@ -70,11 +70,15 @@ t.test('what is not ours', async (t) => {
   await server.done
   const identity = readFileSync(join(ours, 'identity'))
   const newer = Buffer.from(identity)
-  newer.writeUInt16BE(2, 4 + 2 + 'leasehold'.length)
+  newer.writeUInt16BE(0x0909, 4 + 2 + 'leasehold'.length)
   newer.writeUInt32BE(crc32c(newer.subarray(4)))
   t.equal(crc32c(identity.subarray(4)), identity.readUInt32BE(), 'the test knows the checksum')
   writeFileSync(join(ours, 'identity'), newer)
-  await refused(t, ours, /has format 2; this version.* Start the version of Leasehold that wrote it, or a newer one/)
+  await refused(
+    t,
+    ours,
+    /has format 9, .*; this one reads 2\. Start the version of Leasehold that wrote it, or a newer one/,
+  )
   writeFileSync(join(ours, 'identity'), identity)
   const again = await serving(t, ours)
   t.equal((await leasehold(['status', '--url', again.url])).code, 0)

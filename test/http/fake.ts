@@ -6,6 +6,7 @@ import {
   auditSeq,
   type ChainedEvent,
   type ClientCommand,
+  type Configuration,
   clusterMs,
   type FencingToken,
   fencingToken,
@@ -17,7 +18,7 @@ import {
   term,
 } from '@leasehold/protocol'
 import type { MemberView } from '@leasehold/server/machine'
-import type { MemberStatus, Recipient, Replica, Subscriber } from '@leasehold/server/replica'
+import type { MemberStatus, MembershipChange, Recipient, Replica, Subscriber } from '@leasehold/server/replica'
 import type { EventPage, EventQuery } from '@leasehold/server/storage'
 
 export interface Submitted {
@@ -56,6 +57,20 @@ export class FakeReplica implements Replica {
     return { events: page, next: page.length < matching.length ? page.at(-1)!.seq : null }
   }
 
+  configuration: Configuration | null = null
+  readonly changes: MembershipChange[] = []
+  changed: () => Promise<void> = () => Promise.resolve()
+  changeMembers(change: MembershipChange): Promise<void> {
+    this.changes.push(change)
+    return this.changed()
+  }
+  transfers: string[] = []
+  transferLeadership(member: string): boolean {
+    this.transfers.push(member)
+    return this.transferred(member)
+  }
+  transferred: (member: string) => boolean = () => false
+
   get inFlight(): number {
     return this.submitted.length
   }
@@ -70,7 +85,9 @@ export class FakeReplica implements Replica {
       lastIndex: logIndex(1),
       clusterId: 'c1',
       memberId: 'm1',
+      self: 'm1@d1',
       appliedIndex: 1,
+      standings: new Map(),
       clusterMs: clusterMs(5_000),
       leases: this.leases.size,
       waiters: 0,

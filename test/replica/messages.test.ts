@@ -106,6 +106,7 @@ const forwards: fc.Arbitrary<Forward> = fc.oneof(
     batch: natural,
     reason: fc.constantFrom(...Object.values(REFUSAL)),
   }),
+  fc.record({ kind: kinds(FORWARD.standing), term: terms, applied: indexes }),
 )
 
 const codecs = [
