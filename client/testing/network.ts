@@ -131,6 +131,8 @@ export class TestNetwork {
   latencyMs: NonNullable<NetworkOptions['latencyMs']>
   #partitioned = false
   readonly #connections = new Set<Connection>()
+  /** Ended during the partition: the other side is still to be told. */
+  readonly #ended = new Set<Connection>()
 
   constructor(time: TestTime, options: NetworkOptions = {}) {
     this.time = time
@@ -166,7 +168,8 @@ export class TestNetwork {
   /** What was held up arrives. */
   heal(): void {
     this.#partitioned = false
-    for (const connection of this.#connections) connection.release()
+    for (const connection of [...this.#connections, ...this.#ended]) connection.release()
+    this.#ended.clear()
   }
 
   /** Every connection ends; what was on its way is lost. */
@@ -176,5 +179,6 @@ export class TestNetwork {
 
   forget(connection: Connection): void {
     this.#connections.delete(connection)
+    if (this.#partitioned) this.#ended.add(connection)
   }
 }
