@@ -93,7 +93,7 @@ export class Door {
     this.#strangers.add(socket)
     socket.once('close', () => this.#strangers.delete(socket))
     socket.resume()
-    socket.end(encodeGreeting({ kind: 'refused', code, detail }))
+    socket.end(encodeGreeting({ kind: 'refused', code, detail: detail.slice(0, this.limits.nameBytesMax) }))
     // Who does not hang up in turn is hung up on.
     const disarm = this.clock.after(this.limits.greetingMsMax, () => socket.destroy())
     socket.once('close', disarm)
@@ -150,7 +150,7 @@ export class Door {
     try {
       socket.end(encodeGreeting({ kind: 'answer', answer: this.answerAsk(ask) }))
     } catch (error) {
-      this.refuse(socket, REFUSED.malformed, (error as Error).message.slice(0, this.limits.nameBytesMax), from)
+      this.refuse(socket, REFUSED.malformed, (error as Error).message, from)
       return
     }
     this.#strangers.add(socket)

@@ -61,7 +61,10 @@ export function assertPeerLimits(l: PeerLimits): void {
     [channelBytesMin >= 2 * l.frameBytesMax, 'the next frame gathers while the longest one goes out'],
     [l.flushBytesMax <= channelBytesMin, 'one flush does not empty every channel at once'],
     [l.copyBytesMax < l.flushBytesMax, 'what is copied together is short'],
-    [8 * l.nameBytesMax * l.peersMax < 4 * l.greetingBytesMax, 'a greeting has room for the names of all peers'],
+    [
+      3 * l.nameBytesMax * l.peersMax <= l.greetingBytesMax,
+      'a greeting has room for the names of all peers, and the first entry',
+    ],
     [l.pingMs * 4 <= l.silenceMsMax, 'a lost ping or two is no death'],
     [l.silenceMsMax <= l.greetingMsMax, 'who answers greetings is not too slow for a link'],
     [l.peersMax < l.strangersMax, 'all peers may greet at once'],
