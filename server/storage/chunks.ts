@@ -14,7 +14,7 @@ import { getU32, putU32, Reader, Writer } from './bytes.js'
 import { HASH_BYTES } from './chain.js'
 import { crc32c } from './crc32c.js'
 import { Damage } from './refusal.js'
-import { readVersion, type Version, writeVersion } from './version.js'
+import { endRecord, readVersion, type Version, writeVersion } from './version.js'
 
 export const CHUNK = { head: 1, rows: 2, end: 3, optional: 128 } as const
 
@@ -28,6 +28,7 @@ export const SNAPSHOT_VERSION: Version = { version: 1, readableFrom: 1, readsFro
 const WHAT = 'The snapshot'
 
 export interface Chunk {
+  readonly version: number
   readonly kind: number
   readonly payload: Uint8Array
 }
@@ -86,23 +87,24 @@ export class ChunkReader {
     if (chunk.length < HEAD_BYTES || chunk.length > CHUNK_BYTES_MAX) throw new Damage(`${what} has a wrong length.`)
     if (getU32(chunk, 0) !== crc32c(chunk, 4) >>> 0) throw new Damage(`${what} fails its checksum.`)
     const reader = new Reader(chunk.subarray(4))
-    readVersion(reader, this.#known, WHAT)
+    const version = readVersion(reader, this.#known, WHAT)
     const kind = reader.u8()
     const number = reader.u32()
     if (number !== this.#number) throw new Damage(`${what} is missing: chunk ${number} came in its place.`)
     const payload = reader.bytes(reader.left)
-    if (kind === CHUNK.end) return { kind, payload }
+    if (kind === CHUNK.end) return { version, kind, payload }
     this.#hash.update(chunk)
     this.#number += 1
-    return { kind, payload }
+    return { version, kind, payload }
   }
 
   /** The payload of the last chunk, compared with the chunks that came. Throws Damage. */
-  end(payload: Uint8Array): Totals {
+  end({ version, payload }: Chunk): Totals {
     const reader = new Reader(payload)
     const totals = { rows: reader.u64(), bytes: reader.u64() }
     const chunks = reader.u32()
     const hash = reader.bytes(HASH_BYTES)
+    endRecord(reader, version, this.#known)
     if (chunks !== this.#number || Buffer.compare(hash, this.#hash.digest()) !== 0) {
       throw new Damage(`${WHAT} is not the one that its end names.`)
     }

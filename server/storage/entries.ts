@@ -2,22 +2,23 @@
  * The record of a log entry. Each one holds the hash of its predecessor, so that a lost, stale or exchanged entry in the
  * middle is noticed, and the marker holds the hash of the last one, so that a lost end is noticed, too.
  *
- *   u8 version, u64 index, u64 term, u64 timeMs, u64 wallMs, text member, u64 run, u64 batch, 32 bytes previous hash,
+ *   u8 version, u8 readable from, u64 index, u64 term, u64 timeMs, u64 wallMs, text member, u64 run, u64 batch, 32 bytes previous hash,
  *   u32 bytes, commands
- *   hash = SHA-256 of all of it
+ *   hash = SHA-256 of all of it, of what a later version puts behind it, too
  */
 import { clusterMs, decodeCommands, encodeCommands, logIndex, run, term, wallMs } from '@leasehold/protocol'
 import type { Entry } from '../machine/index.js'
 import { Reader, type Writer } from './bytes.js'
 import { HASH_BYTES, sha256 } from './chain.js'
-import { Damage, StorageRefusal } from './refusal.js'
+import { StorageRefusal } from './refusal.js'
+import { endRecord, readVersion, type Version, writeVersion } from './version.js'
 
-const VERSION = 2
+const VERSION: Version = { version: 3, readableFrom: 3, readsFrom: 3 }
 
 /** Writes the record. Returns its hash. */
 export function writeEntry(writer: Writer, entry: Entry, previous: Uint8Array): Uint8Array {
   const from = writer.length
-  writer.u8(VERSION)
+  writeVersion(writer, VERSION)
   writer.u64(entry.index)
   writer.u64(entry.term)
   writer.u64(entry.timeMs)
@@ -39,11 +40,10 @@ export interface EntryRecord extends Omit<Entry, 'commands' | 'body'> {
   readonly commands: Uint8Array
 }
 
-/** The record of a row that passed its checksum. Throws Damage. */
+/** The record of a row that passed its checksum. Throws Damage, or StorageRefusal (NEWER_VERSION, OLDER_VERSION). */
 export function readEntry(payload: Uint8Array): EntryRecord {
   const reader = new Reader(payload)
-  const version = reader.u8()
-  if (version !== VERSION) throw new Damage(`A log entry has the unknown version ${version}.`)
+  const version = readVersion(reader, VERSION, 'A log entry')
   const record = {
     index: logIndex(reader.u64()),
     term: term(reader.u64()),
@@ -56,7 +56,7 @@ export function readEntry(payload: Uint8Array): EntryRecord {
     commands: reader.bytes(reader.u32()),
     hash: sha256(payload),
   }
-  reader.end()
+  endRecord(reader, version, VERSION)
   return record
 }
 

@@ -159,7 +159,8 @@ async function attempt<T>(lost: string[], what: string, work: () => Promise<T>):
   try {
     return await work()
   } catch (error) {
-    if (error instanceof StorageRefusal && ['IN_USE', 'NEWER_VERSION'].includes(error.code)) throw error
+    if (error instanceof StorageRefusal && ['IN_USE', 'NEWER_VERSION', 'OLDER_VERSION'].includes(error.code))
+      throw error
     if (what !== '') lost.push(`${what}: ${error instanceof StorageRefusal ? error.found : (error as Error).message}`)
     return null
   }

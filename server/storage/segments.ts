@@ -3,9 +3,9 @@
  * a run of segments: for each of them, which names it mentions, as 32-bit hashes. So the history of a name reads
  * a few blocks and the segments that mention it, not everything.
  *
- *   segment   u8 version, u32 count, u64 first, u64 last, u64 first ms, u64 last ms, previous hash, last hash,
+ *   segment   u8 version, u8 readable from, u32 count, u64 first, u64 last, u64 first ms, u64 last ms, previous hash, last hash,
  *             then per event: u32 bytes, its canonical bytes
- *   block     u8 version, u64 first, u64 last, u64 first ms, u64 last ms, u32 segments,
+ *   block     u8 version, u8 readable from, u64 first, u64 last, u64 first ms, u64 last ms, u32 segments,
  *             then per segment: u64 first, u64 last, u32 bytes, u32 names, u32 hash of each name
  */
 
@@ -16,8 +16,9 @@ import { Chain, HASH_BYTES, hexOf } from './chain.js'
 import { KIND, seqKey } from './keys.js'
 import { Damage } from './refusal.js'
 import { ROW_HEAD_BYTES, sealRow } from './rows.js'
+import { endRecord, readVersion, type Version, writeVersion } from './version.js'
 
-const VERSION = 1
+const VERSION: Version = { version: 2, readableFrom: 2, readsFrom: 2 }
 export const SEGMENT_EVENTS_MAX = 4_096
 export const SEGMENT_BYTES_MAX = 1_048_576
 /** A block is closed once it has this many events or segments. */
@@ -65,7 +66,7 @@ export interface SegmentHead {
 }
 
 export function writeSegment(writer: Writer, head: SegmentHead, body: Uint8Array): void {
-  writer.u8(VERSION)
+  writeVersion(writer, VERSION)
   writer.u32(head.count)
   writer.u64(head.first)
   writer.u64(head.last)
@@ -78,12 +79,12 @@ export function writeSegment(writer: Writer, head: SegmentHead, body: Uint8Array
 
 /** What a segment says of itself, its events unseen. Throws Damage. */
 export function headOf(payload: Uint8Array): SegmentHead {
-  return readHead(new Reader(payload))
+  const reader = new Reader(payload)
+  readVersion(reader, VERSION, 'An audit segment')
+  return readHead(reader)
 }
 
 function readHead(reader: Reader): SegmentHead {
-  const version = reader.u8()
-  if (version !== VERSION) throw new Damage(`An audit segment has the unknown version ${version}.`)
   return {
     count: reader.u32(),
     first: reader.u64(),
@@ -98,6 +99,7 @@ function readHead(reader: Reader): SegmentHead {
 /** The events of a segment that passed its checksum, each with its hashes, the chain verified. Throws Damage. */
 export function readSegment(payload: Uint8Array): { head: SegmentHead; events: ChainedEvent[] } {
   const reader = new Reader(payload)
+  const version = readVersion(reader, VERSION, 'An audit segment')
   const head = readHead(reader)
   if (head.count === 0 || head.last !== head.first + head.count - 1) throw new Damage('An audit segment miscounts.')
   const chain = new Chain(head.previous)
@@ -110,7 +112,7 @@ export function readSegment(payload: Uint8Array): { head: SegmentHead; events: C
     if (event.seq !== seq) throw new Damage(`Audit event ${seq} is not where it belongs.`)
     events.push({ ...event, previousHash, hash })
   }
-  reader.end()
+  endRecord(reader, version, VERSION)
   if (chain.head !== head.hash) throw new Damage(`The audit's chain breaks between ${head.first} and ${head.last}.`)
   return { head, events }
 }
@@ -135,7 +137,7 @@ export function encodeBlock(live: number, block: Block): { key: Uint8Array; valu
 }
 
 function writeBlock(writer: Writer, block: Block): void {
-  writer.u8(VERSION)
+  writeVersion(writer, VERSION)
   writer.u64(block.first)
   writer.u64(block.last)
   writer.u64(block.firstMs)
@@ -166,8 +168,7 @@ export function namesIn(events: readonly AuditEvent[]): number[] {
 /** The block of a row that passed its checksum; its segments follow each other without a gap. Throws Damage. */
 export function readBlock(payload: Uint8Array): Block {
   const reader = new Reader(payload)
-  const version = reader.u8()
-  if (version !== VERSION) throw new Damage(`An audit block has the unknown version ${version}.`)
+  const version = readVersion(reader, VERSION, 'An audit block')
   const [first, last, firstMs, lastMs] = [reader.u64(), reader.u64(), reader.u64(), reader.u64()]
   const segments: SegmentMention[] = []
   let next = first
@@ -177,7 +178,7 @@ export function readBlock(payload: Uint8Array): Block {
     next = segment.last + 1
     segments.push(segment)
   }
-  reader.end()
+  endRecord(reader, version, VERSION)
   if (next !== last + 1) throw new Damage('An audit block has a gap.')
   return { first, last, firstMs, lastMs, segments }
 }

@@ -6,7 +6,7 @@
 import type { Key, Value, Volume } from '../ports/index.js'
 import { getU32 } from './bytes.js'
 import { hexOf } from './chain.js'
-import { CHUNK, ChunkReader } from './chunks.js'
+import { CHUNK, type Chunk, ChunkReader } from './chunks.js'
 import { Digest, markOf } from './digest.js'
 import { Filling } from './filling.js'
 import { KIND, SEQ_KEY_BYTES, seqKey, seqOfKey } from './keys.js'
@@ -61,11 +61,12 @@ export class Staging {
   /** The next chunk. Throws Damage, or what the volume throws; all is in vain then. */
   async add(chunk: Uint8Array): Promise<void> {
     if (this.#complete) throw new Damage('The snapshot goes on after its end.')
-    const { kind, payload } = this.#reader.open(chunk)
+    const opened = this.#reader.open(chunk)
+    const { kind, payload } = opened
     if (kind === CHUNK.head && this.#head === null) this.#head = decodeHead(payload)
     else if (this.#head === null) throw new Damage('The snapshot does not begin with its head.')
     else if (kind === CHUNK.rows) await this.#addRows(payload)
-    else if (kind === CHUNK.end) await this.#finish(payload)
+    else if (kind === CHUNK.end) await this.#finish(opened)
     else if (kind < CHUNK.optional) throw new Damage(`The snapshot has a chunk of the unknown kind ${kind}.`)
   }
 
@@ -116,8 +117,8 @@ export class Staging {
     await this.#filling.put(seqKey(this.#live, KIND.block, block.first), encodeBlock(this.#live, block).value)
   }
 
-  async #finish(payload: Uint8Array): Promise<void> {
-    const { rows, bytes } = this.#reader.end(payload)
+  async #finish(end: Chunk): Promise<void> {
+    const { rows, bytes } = this.#reader.end(end)
     if (rows !== this.#rows || bytes !== this.#bytes || this.#rest.length > 0) {
       throw new Damage(
         `The snapshot has ${this.#rows} rows in ${this.#bytes} bytes, and its end names ${rows} in ${bytes}.`,
