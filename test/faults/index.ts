@@ -1,4 +1,5 @@
 /** All planted faults, room by room. */
+import { chaosFaults } from './chaos.js'
 import { clientFaults } from './client.js'
 import { failoverFaults } from './failover.js'
 import type { Fault } from './fault.js'
@@ -9,6 +10,7 @@ import { replicaFaults } from './replica.js'
 import { storageFaults } from './storage.js'
 
 export const faults: readonly Fault[] = [
+  ...chaosFaults,
   ...clientFaults,
   ...failoverFaults,
   ...linearizabilityFaults,

@@ -21,8 +21,17 @@ export function seeded(seed: number): () => number {
 /** Thrown where a player's life ends with its process' run: the test is over. */
 export class Over extends Error {}
 
+/** What a player needs of a client. */
+export interface PlayersClient {
+  /** A session that is connected; waits for one. Throws Over where none will come. */
+  session(): Promise<RawSession>
+  nextSeq(): number
+  /** Told that a request was refused and nothing was done; resolves when it is right to ask again. */
+  refused(): Promise<void>
+}
+
 /** One client: a session that outlives connections and servers. */
-export class KillClient {
+export class KillClient implements PlayersClient {
   readonly name: string
   readonly #sessionId: string
   #session: RawSession | null = null
@@ -67,10 +76,12 @@ export class KillClient {
   nextSeq(): number {
     return ++this.#seq
   }
+
+  async refused(): Promise<void> {}
 }
 
 export interface PlayerOptions {
-  readonly client: KillClient
+  readonly client: PlayersClient
   readonly recorder: Recorder
   readonly random: () => number
   readonly holder: string
@@ -81,7 +92,7 @@ export interface PlayerOptions {
 export class Player {
   readonly holder: string
   readonly random: () => number
-  readonly #client: KillClient
+  readonly #client: PlayersClient
   readonly #recorder: Recorder
   readonly #ttlMs: number
 
@@ -123,7 +134,9 @@ export class Player {
       try {
         const outcome = this.#recorder.answered(one, await send(session, attempt))
         if (outcome !== null) return outcome
-      } catch {
+        await this.#client.refused()
+      } catch (error) {
+        if (error instanceof Over) throw error
         // Half of those whose connection broke never learn what became of it.
         if (this.random() < 0.5) return null
       }

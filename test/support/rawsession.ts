@@ -38,6 +38,8 @@ export class RawSession {
   readonly #writer = new RequestFrameWriter()
   #sending = false
   #nextId = 1
+  /** Frames that came in: a session on which nothing moves is seen by it. */
+  received = 0
   #ended: Error | null = null
 
   private constructor(socket: WebSocket, welcome: Welcome) {
@@ -136,6 +138,7 @@ export class RawSession {
   }
 
   #take(data: Buffer): void {
+    this.received++
     if (openFrame(data).kind !== FRAME_KIND.replies) return
     for (const [id, , code, fields] of decodeReplies(data)) {
       const pending = this.#pending.get(id)

@@ -1,0 +1,90 @@
+/**
+ * What a chaos run's clients recorded, and the same as histories for the checker of linearizability. All times are of
+ * one clock: that of the process in which all clients live.
+ */
+import type { Asked, Look } from '../kill/history.js'
+
+export interface ChaosLook extends Look {
+  readonly holder: string | null
+}
+
+export interface ChaosHistory {
+  readonly asked: readonly Asked[]
+  readonly looks: readonly ChaosLook[]
+}
+
+/** Names by what they are judged by; see lives.ts. */
+export const PREFIX = { lease: 'chaos/lease/', register: 'chaos/register/', rival: 'chaos/rival/' } as const
+/** Longer than any run. */
+export const REGISTER_TTL_MS = 3_600_000
+
+interface Operation {
+  readonly f: string
+  readonly key: string
+  readonly input: unknown
+  readonly calledMs: number
+  /** Null: nothing is known of its outcome. */
+  readonly end: { readonly atMs: number; readonly type: 'ok' | 'fail'; readonly value?: unknown } | null
+}
+
+/** The lines of the history of one model. */
+export function linesOf(model: 'lease' | 'register', history: ChaosHistory, ttlMsOf: (asked: Asked) => number): string {
+  const prefix = PREFIX[model]
+  const operations: Operation[] = []
+  for (const one of history.asked) {
+    if (!one.name.startsWith(prefix)) continue
+    operations.push(model === 'lease' ? leaseOperation(one, ttlMsOf(one)) : registerOperation(one))
+  }
+  for (const { name, token, holder, sentMs, answeredMs } of history.looks) {
+    if (!name.startsWith(prefix)) continue
+    const value = model === 'lease' ? token : holder
+    const f = model === 'lease' ? 'get' : 'read'
+    operations.push({ f, key: name, input: null, calledMs: sentMs, end: { atMs: answeredMs, type: 'ok', value } })
+  }
+  return inOrder(operations)
+}
+
+const endOf = (one: Asked, value: unknown): Operation['end'] =>
+  one.answeredMs === null ? null : { atMs: one.answeredMs, type: 'ok', value }
+/** Refused for another reason than the lease: nothing was done. */
+const failed = (one: Asked): Operation['end'] =>
+  one.answeredMs === null ? null : { atMs: one.answeredMs, type: 'fail' }
+
+function leaseOperation(one: Asked, ttlMs: number): Operation {
+  const { op, name: key, token, firstSentMs: calledMs, outcome } = one
+  const input = { acquire: { ttlMs }, renew: { token, ttlMs }, release: { token }, transfer: null }[op]
+  const base = { f: op, key, input, calledMs }
+  if (outcome === null) return { ...base, end: null }
+  if (op === 'acquire') {
+    if (outcome.kind === 'granted') return { ...base, end: endOf(one, outcome.token) }
+    if (outcome.kind === 'refused')
+      return { ...base, end: outcome.code === 'LEASE_HELD' ? endOf(one, null) : failed(one) }
+    // It was granted once, and has ended since: when, nobody says.
+    return { ...base, end: null }
+  }
+  if (outcome.kind === 'refused') return { ...base, end: failed(one) }
+  return { ...base, end: endOf(one, outcome.kind !== 'lost') }
+}
+
+/** To take a free name is to change it from null to its holder, to release it is the way back. */
+function registerOperation(one: Asked): Operation {
+  const { op, name: key, holder, firstSentMs: calledMs, outcome } = one
+  const base = { f: 'cas', key, input: op === 'acquire' ? [null, holder] : [holder, null], calledMs }
+  if (outcome === null) return { ...base, end: null }
+  if (outcome.kind === 'granted' || outcome.kind === 'ended') return { ...base, end: endOf(one, true) }
+  if (outcome.kind === 'refused')
+    return { ...base, end: outcome.code === 'LEASE_HELD' ? endOf(one, false) : failed(one) }
+  return { ...base, end: op === 'acquire' ? null : endOf(one, false) }
+}
+
+/** A process for each operation: clients have many under way at once. */
+function inOrder(operations: readonly Operation[]): string {
+  const lines = operations.flatMap(({ f, key, input, calledMs, end }, process) => {
+    const call = { atMs: calledMs, ends: 0, text: { type: 'invoke', process, f, key, value: input, time: calledMs } }
+    if (end === null) return [call]
+    const { atMs, type, value = null } = end
+    return [call, { atMs, ends: 1, text: { type, process, f, ...(type === 'ok' ? { value } : {}), time: atMs } }]
+  })
+  lines.sort((a, b) => a.atMs - b.atMs || a.ends - b.ends)
+  return lines.map(({ text }) => `${JSON.stringify(text)}\n`).join('')
+}

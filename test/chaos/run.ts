@@ -1,0 +1,152 @@
+/**
+ * `npm run chaos -- --minutes M [--members 1 or 3] [--seed S] [--only TEXT]`: scenes of chaos, one kind of trouble after the
+ * other, until the time is over; every kind at least once. Ends with `N passed, M failed`; exit code 1 where any failed.
+ *
+ * Where network namespaces can be made, the whole run moves into one, so that members can be cut off from each other.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Network, NetworkMaker, networkMissing } from '#bench/network.js'
+import { NEMESES, type Need, type Nemesis } from './nemeses.js'
+import { playScene } from './scene.js'
+import { smallDiskMissing } from './smalldisk.js'
+import { straceMissing } from './strace.js'
+
+const TROUBLE_MS = 8_000
+const PAUSE_MS_MAX = 30_000
+const MEMBERS = 3
+const USAGE = 'usage: npm run chaos -- --minutes M [--members 1 or 3] [--seed S] [--only TEXT]'
+
+interface Wish {
+  readonly minutes: number
+  readonly members: number
+  readonly seed: number
+  readonly only: string
+  /** Process id of the maker of the network that this runs in; 0: none. */
+  readonly maker: number
+}
+
+function wishOf(args: string[]): Wish | null {
+  const text = { type: 'string' } as const
+  try {
+    const { values } = parseArgs({
+      args,
+      options: { minutes: text, members: text, seed: text, only: text, maker: text },
+    })
+    const minutes = Number(values.minutes ?? 1)
+    const members = Number(values.members ?? MEMBERS)
+    const seed = Number(values.seed ?? Date.now() % 2 ** 31)
+    const fits = minutes > 0 && minutes <= 1_440 && (members === 1 || members === MEMBERS) && Number.isSafeInteger(seed)
+    return fits ? { minutes, members, seed, only: values.only ?? '', maker: Number(values.maker ?? 0) } : null
+  } catch {
+    return null
+  }
+}
+
+/** The same run, inside a network of its own. */
+async function inside(args: readonly string[]): Promise<number> {
+  const maker = new NetworkMaker(MEMBERS)
+  process.once('exit', () => maker.close())
+  const child = spawn(
+    'ip',
+    [
+      'netns',
+      'exec',
+      maker.hub,
+      process.execPath,
+      '--enable-source-maps',
+      import.meta.filename,
+      ...args,
+      '--maker',
+      String(process.pid),
+    ],
+    {
+      stdio: 'inherit',
+    },
+  )
+  const [code] = (await once(child, 'close')) as [number | null]
+  maker.close()
+  return code ?? 1
+}
+
+/** Kinds of trouble that can be made here. What cannot is said. */
+function possible(wish: Wish, folder: string, network: string | null): Nemesis[] {
+  const missing: Readonly<Record<Need, string | null>> = {
+    'three members': wish.members === MEMBERS ? null : 'there is one member',
+    network,
+    'small disks': smallDiskMissing(folder),
+    strace: straceMissing(),
+  }
+  return NEMESES.filter(({ name, needs }) => {
+    const lacks = needs.map((need) => missing[need]).find((why) => why !== null)
+    if (lacks !== undefined) console.log(`LEFT OUT ${name}: ${lacks}`)
+    return lacks === undefined && name.includes(wish.only)
+  })
+}
+
+async function chaos(wish: Wish, network: Network | null, why: string | null): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'leasehold-chaos-'))
+  const nemeses = possible(wish, folder, why)
+  const endMs = performance.now() + wish.minutes * 60_000
+  let [passed, failed] = [0, 0]
+  for (let scene = 0; nemeses.length > 0 && (performance.now() < endMs || scene < nemeses.length); scene++) {
+    const nemesis = nemeses[scene % nemeses.length]!
+    const ok = await play(wish, nemesis, scene, join(folder, `scene-${scene}`), network)
+    if (ok) passed++
+    else failed++
+  }
+  if (failed === 0) await rm(folder, { recursive: true, force: true })
+  console.log(`seed ${wish.seed}`)
+  console.log(`${passed} passed, ${failed} failed`)
+  return failed > 0 || passed === 0 ? 1 : 0
+}
+
+async function play(
+  wish: Wish,
+  nemesis: Nemesis,
+  scene: number,
+  folder: string,
+  network: Network | null,
+): Promise<boolean> {
+  const startMs = performance.now()
+  const seed = wish.seed + scene
+  const { members } = wish
+  const options = { nemesis, members, seed, folder, network, troubleMs: TROUBLE_MS, pauseMsMax: PAUSE_MS_MAX }
+  const result = await playScene(options).catch((error: Error) => ({
+    found: [String(error.stack)],
+    strikes: 0,
+    operations: 0,
+    acknowledged: 0,
+  }))
+  const { found, strikes, operations, acknowledged } = result
+  const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
+  const word = found.length === 0 ? 'passed' : 'FAILED'
+  console.log(
+    `${word}  ${nemesis.name.padEnd(44)} ${seconds.padStart(5)} s  ${strikes} times, ${acknowledged} acknowledged, ${operations} judged`,
+  )
+  for (const line of found.slice(0, 40)) console.log(`        ${line}`)
+  if (found.length > 0)
+    console.log(`        kept in ${folder}; again: npm run chaos -- --only '${nemesis.name}' --seed ${seed}`)
+  else await rm(folder, { recursive: true, force: true })
+  return found.length === 0
+}
+
+async function main(): Promise<number> {
+  const args = process.argv.slice(2)
+  const wish = wishOf(args)
+  if (wish === null) {
+    console.error(USAGE)
+    return 2
+  }
+  if (wish.maker > 0) return chaos(wish, new Network(wish.maker), null)
+  const why = wish.members === 1 ? 'there is one member' : networkMissing()
+  return why === null ? inside(args) : chaos(wish, null, why)
+}
+
+// What this process started is ended as it exits (leftovers.ts, and `inside`), which a bare signal would leave out.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+process.exitCode = await main()
