@@ -90,6 +90,7 @@ export class Leadership<E extends LogEntry> {
         throw new Error('entries continue the log in the own term')
       if (entry.reconfigures && ++reconfigurations > 1) throw new Error('one change of the configuration at a time')
     })
+    if (log.last === this.#electedAt) this.#replication.begin()
     for (const entry of entries) {
       log.append(entry)
       this.#uncommittedBytes += entry.bytes

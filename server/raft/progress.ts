@@ -64,8 +64,10 @@ export class Progress {
   heardTick = NEVER
   /** The newest round of reads that it has confirmed. */
   round = 0
-  /** In probe: one is on its way. */
-  paused = false
+  /** In probe: one is on its way; or none is worth sending before there is an entry to send with it, or an answer to a heartbeat. */
+  paused = true
+  /** When the last one was sent. */
+  probedTick = NEVER
   /** In probe: nothing is sent before this tick; its snapshot has failed. In snapshot: when it is reminded. */
   retryTick = 0
   /** In snapshot: the one on its way holds at least this much. */

@@ -46,6 +46,11 @@ export class Replication<E extends LogEntry> {
     this.#same = null
   }
 
+  /** The first entries of the term are there: the first question to each follower carries them. */
+  begin(): void {
+    for (const progress of this.#cohort.others) progress.paused = false
+  }
+
   takeFetches(): readonly Fetch[] {
     const out = this.#fetches
     if (out.length > 0) this.#fetches = []
@@ -75,7 +80,8 @@ export class Replication<E extends LogEntry> {
 
   /** It is there. If it lacks something of which it has not said so, the next append shows. */
   onHeartbeatReply(progress: Progress): void {
-    progress.paused = false
+    // An answer that came this soon overtook that to the last probe, which waits for a disk.
+    if (this.#nowTick - progress.probedTick >= this.#node.limits.heartbeatTicks) progress.paused = false
     progress.nudge = progress.match < progress.next - 1
   }
 
@@ -129,6 +135,7 @@ export class Replication<E extends LogEntry> {
     progress.heartbeatDue = false
     const commit = logIndex(Math.min(log.commit, progress.match))
     outbox.send(progress.peer, { kind: MESSAGE.heartbeat, term, commit, round })
+    if (progress.told < commit) progress.told = commit
   }
 
   /** One append at a time; it carries entries where they are at hand, so that a guess that was right costs nothing. */
@@ -143,6 +150,7 @@ export class Replication<E extends LogEntry> {
     const entries = atHand ? this.#entriesFrom(progress.next) : []
     this.#send(progress, this.#appendOf(progress.next, entries))
     progress.paused = true
+    progress.probedTick = this.#nowTick
   }
 
   #stream(progress: Progress): void {
