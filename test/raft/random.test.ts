@@ -101,13 +101,6 @@ function live(seed: number, voters: number, spares: number): void {
   const world = new World(seed, voters, spares)
   try {
     for (let step = 0; step < STEPS; step++) happen(world, step % (2 * WEATHER) >= WEATHER)
-    console.error(
-      seed,
-      world.judge.highest,
-      world.parcels.length,
-      world.members.filter((m) => m.core).length,
-      world.describe(),
-    )
     if (!heals(world)) throw new Error(`it does not recover: ${world.describe()}`)
   } catch (error) {
     throw new Error(`seed ${seed}: ${(error as Error).message}`, { cause: error })
