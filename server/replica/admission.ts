@@ -3,7 +3,7 @@
  * from another, so asking twice gives no second run. Nothing of a client may travel before the run is known.
  */
 import { type AdmitRun, encodeCommands, INTERNAL_OP, OK, type Reply, type Run } from '@leasehold/protocol'
-import type { Entry } from '../machine/index.js'
+import type { Entry, MemberView } from '../machine/index.js'
 import { REPLICA_LIMITS } from './limits.js'
 
 export interface Asker {
@@ -40,6 +40,16 @@ export class Admission {
     this.#askedMs = Number.NEGATIVE_INFINITY
   }
 
+  /** What the state says of this member. Throws where another process is it now. */
+  found({ nonce, run }: MemberView): void {
+    if (nonce === this.command.nonce) this.run ??= run
+    else if (this.run !== null) throw this.#superseded
+  }
+
+  get #superseded(): Error {
+    return new Error(`another process runs as member ${this.command.member}: this one must end`)
+  }
+
   /**
    * An entry was applied: true where it brought this process its run. Throws where another process of this member was admitted after it: that
    * one is the member now.
@@ -52,7 +62,7 @@ export class Admission {
       const reply = replies[i]
       if (reply?.code !== OK) return
       if (command.nonce !== this.command.nonce) {
-        if (this.run !== null) throw new Error(`another process runs as member ${command.member}: this one must end`)
+        if (this.run !== null) throw this.#superseded
         return
       }
       admitted = this.run === null

@@ -62,6 +62,11 @@ export class Feed {
     for (const revocation of revocations) this.#tell(revocation)
   }
 
+  /** Changes were missed: whoever follows them must take them up anew. */
+  interrupt(reason: string): void {
+    for (const subscriber of [...this.#subscribers]) this.#drop(subscriber, new Error(reason))
+  }
+
   close(): void {
     this.#subscribers.clear()
     this.#listeners.clear()

@@ -37,6 +37,12 @@ export const REPLICA_LIMITS = {
   /** Who asked for a change of the members hears after this that it goes on. */
   changeMsMax: 10_000,
 
+  // snapshots
+  /** Chunks on their way to one member. */
+  snapshotWindow: 8,
+  /** A transfer of which nothing was acknowledged for so long is given up. */
+  snapshotStallMsMax: 30_000,
+
   // reads
   readAgainMs: 90,
   readMsMax: 2_000,

@@ -12,6 +12,8 @@ import { decodeForward, decodeMessage, encodeForward, encodeMessage } from './me
 export interface LinksListener {
   step(from: PeerId, message: Message<ReplicaEntry>): void
   forwarded(from: PeerId, message: Forward): void
+  bulk(from: PeerId, bytes: Uint8Array): void
+  bulkRoom(peer: PeerId): void
   changed(peer: PeerId, change: 'up' | 'down' | 'room'): void
 }
 
@@ -55,6 +57,10 @@ export class Links implements TransportListener {
     return this.#transport.send(to, CHANNEL.forward, encodeForward(message))
   }
 
+  bulk(to: PeerId, bytes: Uint8Array): boolean {
+    return this.#transport?.linked(to) === true && this.#transport.send(to, CHANNEL.bulk, bytes)
+  }
+
   async close(): Promise<void> {
     await this.#transport?.close()
   }
@@ -63,6 +69,7 @@ export class Links implements TransportListener {
     try {
       if (channel === CHANNEL.raft) this.#listener.step(from, decodeMessage(bytes))
       else if (channel === CHANNEL.forward) this.#listener.forwarded(from, decodeForward(bytes))
+      else this.#listener.bulk(from, bytes)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#telemetry.log('warn', 'message not understood', { from, reason: error.message })
@@ -77,5 +84,6 @@ export class Links implements TransportListener {
   }
   room(peer: PeerId, channel: Channel): void {
     if (channel === CHANNEL.forward) this.#listener.changed(peer, 'room')
+    if (channel === CHANNEL.bulk) this.#listener.bulkRoom(peer)
   }
 }

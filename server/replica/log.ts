@@ -3,7 +3,9 @@
  * process; a leader appends drafts, several in one go, each one batch of one member under the stamp of its close.
  */
 import type { ClusterMs, Command, Configuration, LogIndex, PeerId, Run, Term, WallMs } from '@leasehold/protocol'
+import type { StoredTable } from '../machine/index.js'
 import type { Role } from '../raft/index.js'
+import type { Recovered } from '../storage/index.js'
 import type { Forward } from './forwards.js'
 import type { ReplicaEntry } from './logentry.js'
 
@@ -40,6 +42,12 @@ export interface LogFollower {
   flushed(): void
   /** A message about batches came from this peer. */
   forwarded(from: PeerId, message: Forward): void
+  /** Everything is applied up to here, and to be written down with the next flush. */
+  checkpoint(): void
+  /** A snapshot is about to replace the state: tables for it to be loaded into. Nothing is applied until it is there. */
+  replacement(): readonly StoredTable[]
+  /** It is there; null: it is not, and all goes on as before. */
+  installed(recovered: Recovered | null): void
   /** The link to this peer came up, went down, or has room again. What was sent over one that went down may be lost. */
   linked(peer: PeerId, change: 'up' | 'down' | 'room'): void
 }

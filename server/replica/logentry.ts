@@ -2,7 +2,7 @@
  * An entry as the consensus core carries it: the machine's entry, and what the core must know of it. The latter is derived
  * from the entry itself, so that nothing of it is stored or sent.
  */
-import { encodeCommands, INTERNAL_OP } from '@leasehold/protocol'
+import { type ClusterMs, encodeCommands, INTERNAL_OP, type LogIndex, logIndex, type Term } from '@leasehold/protocol'
 import type { Entry } from '../machine/index.js'
 import type { LogEntry } from '../raft/index.js'
 
@@ -18,6 +18,21 @@ export function carried(entry: Entry): ReplicaEntry {
   const body = entry.body ?? encodeCommands(commands)
   const bytes = body.length + HEAD_BYTES
   return { term, index, timeMs, wallMs, member, run, batch, commands, body, bytes, reconfigures: reconfigures(entry) }
+}
+
+/** The entries that a leader makes of these, from `first` on. Throws where a stamp is below the one before it. */
+export function entered(
+  drafts: readonly Omit<Entry, 'term' | 'index'>[],
+  term: Term,
+  first: LogIndex,
+  lastTimeMs: ClusterMs,
+): readonly ReplicaEntry[] {
+  let timeMs = lastTimeMs
+  return drafts.map((draft, i) => {
+    if (draft.timeMs < timeMs) throw new Error('cluster time never goes back')
+    timeMs = draft.timeMs
+    return carried({ ...draft, term, index: logIndex(first + i) })
+  })
 }
 
 /** Only a leader speaks for the cluster, and never in a counted batch. */

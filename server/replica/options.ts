@@ -4,6 +4,7 @@ import type { Store } from '../storage/index.js'
 import type { CheckpointOptions } from './checkpoint.js'
 import type { GatheringOptions } from './gathering.js'
 import type { ReplicatedLog } from './log.js'
+import type { FreshMachine, ReplaceableMachine } from './replaceable.js'
 import type { RetentionOptions } from './retention.js'
 import type { StateMachine } from './statemachine.js'
 
@@ -15,9 +16,16 @@ export interface ReplicaOptions extends GatheringOptions, CheckpointOptions, Ret
   readonly random: Random
   readonly telemetry: Telemetry
   readonly memberId: string
+  /** For a snapshot to be loaded into; left out: the usual one. */
+  readonly freshMachine?: () => FreshMachine
   /** Where clients and members reach this one, for the others to tell; '' or left out: nothing is said. */
   readonly url?: string
   readonly peerUrl?: string
   /** Ends the process: a disk that hangs, a machine that throws. Nobody gets an answer afterwards. */
   readonly fatal: (error: Error) => void
+}
+
+/** As the parts of a replica have it. */
+export interface PartsOptions extends ReplicaOptions {
+  readonly machine: ReplaceableMachine
 }

@@ -98,6 +98,17 @@ export class Origin {
     return { done: null, never }
   }
 
+  /** Those up to this number, once: they are over, one way or the other. */
+  through(number: number): readonly Pending[] {
+    const over: Pending[] = []
+    while (this.#pending.length > 0 && this.#pending[0]!.number <= number) {
+      const pending = this.#pending.shift()!
+      if (pending.sent) this.#sent--
+      over.push(pending)
+    }
+    return over
+  }
+
   /** All of them, once: nothing is on its way afterwards. */
   drain(): readonly Pending[] {
     this.#sent = 0

@@ -203,6 +203,14 @@ export class Outbound {
     return null
   }
 
+  /** A snapshot has replaced the state: what of this member it holds already, nobody here saw the answers of. */
+  installed(): void {
+    const row = this.#machine.members.find(({ id }) => id === this.#memberId)
+    if (row === undefined) return
+    this.admission.found(row)
+    for (const { batch } of this.#origin.through(row.batch)) this.#refuseAll(batch, 'OUTCOME_UNKNOWN')
+  }
+
   /** Batches that were sent, and of which nobody knows any more what became. */
   abandon(): void {
     for (const { batch } of this.#origin.drain()) this.#refuseAll(batch, 'OUTCOME_UNKNOWN')

@@ -18,9 +18,9 @@ import {
   type Term,
   type WaiterId,
 } from '@leasehold/protocol'
-import type { Applied } from '../machine/index.js'
+import { type Applied, Machine, type StoredTable } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
-import type { Store } from '../storage/index.js'
+import type { Recovered, Store } from '../storage/index.js'
 import { Answers } from './answers.js'
 import type { Batch } from './batch.js'
 import { Checkpoint } from './checkpoint.js'
@@ -29,16 +29,18 @@ import { FORWARD, type Forward } from './forwards.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { LogFollower, ReplicatedLog } from './log.js'
 import type { ReplicaEntry } from './logentry.js'
-import type { ReplicaOptions } from './options.js'
+import type { PartsOptions } from './options.js'
 import { Outbound } from './outbound.js'
 import { Reconfiguring } from './reconfiguring.js'
+import type { FreshMachine, ReplaceableMachine } from './replaceable.js'
 import type { Recipient } from './replica.js'
-import type { StateMachine } from './statemachine.js'
 import { Waiting } from './waiting.js'
 
 /** What a queued request is told when this member goes: it was executed, insofar as it stands in a queue. */
 const QUEUE_KEPT =
   'this member shuts down while the request waits; its place is kept for a while: repeat it with the same request token'
+
+const MISSED = 'this member was away while the request waited; its place is kept: repeat it with the same request token'
 
 const textOf = (code: ErrorCode) => `${ERRORS[code].title}. ${ERRORS[code].help}`
 
@@ -56,13 +58,16 @@ export class Pipeline implements LogFollower {
   readonly #outbound: Outbound
   readonly #log: ReplicatedLog
   readonly #store: Store
-  readonly #machine: StateMachine
+  readonly #machine: ReplaceableMachine
+  readonly #options: PartsOptions
   readonly #clock: Clock
   readonly #telemetry: Telemetry
   readonly #hooks: PipelineHooks
   readonly #waiting = new Waiting()
   readonly #answers: Answers
-  readonly #checkpoint: Checkpoint
+  #checkpoint: Checkpoint
+  /** A snapshot is being installed: what is staged meanwhile would be lost. */
+  #replacing: FreshMachine | null = null
   /** Of peers that the configuration names. */
   readonly #standings = new Map<PeerId, LogIndex>()
   #dead = false
@@ -72,7 +77,8 @@ export class Pipeline implements LogFollower {
   #refusing = false
   #moved: (() => void) | null = null
 
-  constructor(options: ReplicaOptions, hooks: PipelineHooks) {
+  constructor(options: PartsOptions, hooks: PipelineHooks) {
+    this.#options = options
     this.#log = options.log
     this.#store = options.store
     this.#machine = options.machine
@@ -195,13 +201,47 @@ export class Pipeline implements LogFollower {
     if (Object.hasOwn(named, peer)) this.#standings.set(peer, applied)
   }
 
+  checkpoint(): void {
+    this.#guard(() => this.#checkpoint.stage())
+  }
+
+  replacement(): readonly StoredTable[] {
+    this.#replacing = this.#options.freshMachine?.() ?? new Machine()
+    return this.#replacing.tables
+  }
+
+  installed(recovered: Recovered | null): void {
+    const fresh = this.#replacing
+    this.#replacing = null
+    if (recovered !== null && fresh !== null) this.#guard(() => this.#goOnFrom(recovered, fresh))
+  }
+
+  /** As after a start; what happened in between was not seen here, and nobody is told that it did not happen. */
+  #goOnFrom(recovered: Recovered, fresh: FreshMachine): void {
+    fresh.loaded()
+    this.#machine.replace(fresh)
+    this.#appliedIndex = recovered.checkpointIndex
+    this.#checkpoint = new Checkpoint(this.#store, this.#log, fresh.tables, this.#options)
+    this.#outbound.installed()
+    this.#welcome()
+    for (const { to, id, attempt } of this.#waiting.drain()) this.refuse(to, id, attempt, 'OUTCOME_UNKNOWN', MISSED)
+    this.feed.interrupt('this member has missed changes: resume from the last cursor')
+    this.#moved?.()
+  }
+
+  #welcome(): void {
+    if (this.#admitted || this.#outbound.admission.run === null) return
+    this.#admitted = true
+    this.#hooks.admitted()
+  }
+
   // Ticks and the end
 
   tick(nowMs: number): void {
     this.#guard(() => {
       this.#outbound.tick(nowMs)
       this.reconfiguring.tick()
-      if (!this.#store.flushing && this.#checkpoint.idleDue(nowMs)) {
+      if (this.#replacing === null && !this.#store.flushing && this.#checkpoint.idleDue(nowMs)) {
         this.#checkpoint.stage()
         this.#log.flush()
       }
@@ -269,10 +309,7 @@ export class Pipeline implements LogFollower {
       this.#telemetry.stage('apply', (appliedMs - startedMs) / 1_000)
       this.#telemetry.stage('reply', (repliedMs - appliedMs) / 1_000)
     }
-    if (!this.#admitted && this.#outbound.admission.run !== null) {
-      this.#admitted = true
-      this.#hooks.admitted()
-    }
+    this.#welcome()
     this.#moved?.()
     if (this.#outbound.waiting) this.#outbound.closeSoon()
   }

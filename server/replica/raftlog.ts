@@ -11,24 +11,25 @@ import {
   type Configuration,
   type LogIndex,
   logIndex,
-  memberOf,
   type PeerId,
   ProtocolError,
   peerIdOf,
-  type Term,
 } from '@leasehold/protocol'
 import type { Clock, Random, Telemetry, Transport } from '../ports/index.js'
 import { Raft, type Write } from '../raft/index.js'
-import type { Store } from '../storage/index.js'
+import type { Recovered, SnapshotHead, Store } from '../storage/index.js'
 import { Fetching } from './fetching.js'
+import { Flushes } from './flushes.js'
 import type { Forward } from './forwards.js'
 import { REPLICA_LIMITS } from './limits.js'
 import { Links } from './links.js'
 import type { Draft, LogFollower, LogStatus, ReplicatedLog } from './log.js'
-import { carried, type ReplicaEntry } from './logentry.js'
+import { entered, type ReplicaEntry } from './logentry.js'
 import { FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
 import { Reads } from './reads.js'
-import { beginning, statusOf } from './standing.js'
+import { Reign } from './reign.js'
+import { Snapshots } from './snapshots.js'
+import { beginning, statusOf, successorOf } from './standing.js'
 
 export interface RaftLogOptions {
   readonly store: Store
@@ -53,6 +54,9 @@ export class RaftLog implements ReplicatedLog {
   readonly #links: Links
   readonly #reads: Reads
   readonly #fetching: Fetching
+  readonly #flushes: Flushes
+  readonly #reign: Reign
+  #snapshots: Snapshots | null = null
   #core!: Raft<ReplicaEntry>
   #follower!: LogFollower
   #state: 'new' | 'starting' | 'live' | 'closed' = 'new'
@@ -60,19 +64,14 @@ export class RaftLog implements ReplicatedLog {
   /** The end of the log as far as writes were taken from the core, or drafts were appended; and the time there. */
   #lastIndex: LogIndex
   #lastTimeMs: ClusterMs
-  /** What the follower was told last. */
-  #told: { term: Term; leader: PeerId | null; leading: boolean } | null = null
   #pumping = false
   #again = false
   #soon = false
-  /** In flight; null also while a flush without a write is. */
-  #write: Write<ReplicaEntry> | null = null
-  #flushing = false
   #flushWanted = false
-  #flushedMs = 0
   /** Appended, and not yet in a flush. */
   #unwritten = false
-  #landed: (() => void) | null = null
+  /** A snapshot is being installed: nothing is written, acknowledged or applied. */
+  #installing = false
 
   constructor(options: RaftLogOptions) {
     this.#options = options
@@ -86,12 +85,9 @@ export class RaftLog implements ReplicatedLog {
     this.#links = new Links(options.transport, options.telemetry, {
       step: (from, message) => this.#input(() => this.#core.step(from, message)),
       forwarded: (from, message) => this.#input(() => this.#follower.forwarded(from, message)),
-      changed: (peer, change) =>
-        this.#input(() => {
-          if (change === 'up') this.#core.linkUp(peer)
-          if (change === 'down') this.#core.linkDown(peer)
-          this.#follower.linked(peer, change)
-        }),
+      bulk: (from, bytes) => this.#snapshots?.message(from, bytes),
+      bulkRoom: (peer) => this.#snapshots?.room(peer),
+      changed: (peer, change) => this.#input(() => this.#linked(peer, change)),
     })
     this.#reads = new Reads({
       nowMs: () => options.clock.monotonicMs(),
@@ -99,6 +95,14 @@ export class RaftLog implements ReplicatedLog {
       ask: (read) => this.#input(() => this.#core.readIndex(read)),
       applied: () => this.#appliedIndex,
     })
+    this.#reign = new Reign(options.telemetry, {
+      lead: (term) => this.#follower.lead(term, this.#lastTimeMs),
+      follow: (term, leader) => {
+        this.#snapshots?.follow()
+        this.#follower.follow(term, leader)
+      },
+    })
+    this.#flushes = new Flushes(options, (write) => this.#flushed(write))
     this.#fetching = new Fetching({
       store: options.store,
       self: this.#self,
@@ -114,7 +118,7 @@ export class RaftLog implements ReplicatedLog {
   }
 
   get leading(): boolean {
-    return this.#told?.leading === true && this.#state === 'live'
+    return this.#reign.leading && this.#state === 'live'
   }
 
   get quorumFresh(): boolean {
@@ -151,6 +155,7 @@ export class RaftLog implements ReplicatedLog {
       random: () => this.#options.random.next(),
     })
     this.#state = 'live'
+    this.#snapshots = this.#snapshotsOf(follower)
     await this.#links.start()
     this.#links.keep(this.#self, this.#configuration.addresses)
     if (configuration.voters.length === 1 && configuration.voters[0] === this.#self) {
@@ -161,20 +166,16 @@ export class RaftLog implements ReplicatedLog {
   tick(): void {
     if (this.#state !== 'live') return
     this.#reads.tick()
+    this.#snapshots?.tick()
     this.#input(() => this.#core.tick())
   }
 
   append(drafts: readonly Draft[]): LogIndex {
     if (!this.leading) throw new Error('only a leader appends')
     const first = logIndex(this.#lastIndex + 1)
-    const { term } = this.#told!
-    const entries: ReplicaEntry[] = []
-    for (const draft of drafts) {
-      if (draft.timeMs < this.#lastTimeMs) throw new Error('cluster time never goes back')
-      this.#lastTimeMs = draft.timeMs
-      this.#lastIndex = logIndex(this.#lastIndex + 1)
-      entries.push(carried({ ...draft, term, index: this.#lastIndex }))
-    }
+    const entries = entered(drafts, this.#reign.term, first, this.#lastTimeMs)
+    this.#lastIndex = logIndex(this.#lastIndex + entries.length)
+    this.#lastTimeMs = entries.at(-1)?.timeMs ?? this.#lastTimeMs
     this.#unwritten = true
     this.#input(() => this.#core.propose(entries))
     return first
@@ -196,17 +197,14 @@ export class RaftLog implements ReplicatedLog {
 
   trim(through: LogIndex): void {
     const first = logIndex(through + 1)
-    this.#store.stageTrimLog(first)
-    this.#input(() => this.#core.trimmed(first))
+    // What follows a snapshot that is being handed over stays for its receiver.
+    const begin = this.#store.stageTrimLog(first)
+    this.#input(() => this.#core.trimmed(begin))
   }
 
   transferLeadership(to: PeerId | null): boolean {
     if (!this.leading) return false
-    const { progress, configuration } = this.#core.status
-    const best = progress
-      .filter(({ peer, active }) => peer !== this.#self && active && configuration.voters.includes(peer))
-      .sort((a, b) => b.match - a.match)[0]
-    const target = to ?? best?.peer ?? null
+    const target = to ?? successorOf(this.#core.status)
     if (target === null) return false
     let done = false
     this.#input(() => {
@@ -217,9 +215,10 @@ export class RaftLog implements ReplicatedLog {
 
   /** Waits for the flush under way and its outcome. Safe to call twice. */
   async close(): Promise<void> {
-    if (this.#flushing && this.#state !== 'closed') await new Promise<void>((resolve) => (this.#landed = resolve))
+    if (this.#state !== 'closed') await this.#flushes.end()
     this.#state = 'closed'
     this.#fetching.close()
+    this.#snapshots?.close()
     this.#reads.close()
     await this.#links.close()
   }
@@ -269,10 +268,11 @@ export class RaftLog implements ReplicatedLog {
         this.#again = false
         this.#links.messages(this.#core.takeMessages())
         this.#startFlush()
-        this.#tell()
+        this.#reign.notice(this.#core.status, this.#lastIndex === this.#core.status.lastIndex)
         if (this.#again) continue
         this.#applyCommitted()
         this.#fetching.start(this.#core.takeFetches())
+        this.#snapshots?.start(this.#core.takeSnapshots())
         this.#reads.answered(this.#core.takeReads())
       }
     } finally {
@@ -281,7 +281,7 @@ export class RaftLog implements ReplicatedLog {
   }
 
   #startFlush(): void {
-    if (this.#store.flushing || this.#flushing) return
+    if (this.#flushes.busy || this.#installing) return
     const write = this.#core.takeWrite()
     if (write === null && !this.#flushWanted) return
     this.#follower.flushing()
@@ -292,10 +292,7 @@ export class RaftLog implements ReplicatedLog {
       if (write !== null) this.#written(write)
       return
     }
-    this.#write = write
-    this.#flushing = true
-    this.#flushedMs = this.#options.clock.monotonicMs()
-    this.#store.flush(this.#flushed)
+    this.#flushes.start(write)
   }
 
   #stage({ entries, hardState }: Write<ReplicaEntry>): void {
@@ -307,18 +304,13 @@ export class RaftLog implements ReplicatedLog {
     this.#lastTimeMs = last.timeMs
   }
 
-  readonly #flushed = (): void => {
-    const write = this.#write
-    this.#write = null
-    this.#flushing = false
-    this.#report(write)
+  #flushed(write: Write<ReplicaEntry> | null): void {
     this.#input(() => {
       if (write !== null) this.#written(write)
       this.#follower.flushed()
       // The next batch closes and starts its way to the disk before what is committed by now is applied.
       if (this.ready) this.#follower.room()
     })
-    this.#landed?.()
   }
 
   #written(write: Write<ReplicaEntry>): void {
@@ -327,37 +319,9 @@ export class RaftLog implements ReplicatedLog {
     this.#again = true
   }
 
-  #report(write: Write<ReplicaEntry> | null): void {
-    const seconds = (this.#options.clock.monotonicMs() - this.#flushedMs) / 1_000
-    let commands = 0
-    for (const entry of write?.entries ?? []) if (entry.batch > 0) commands += entry.commands.length
-    this.#options.telemetry.flush(seconds, commands)
-  }
-
-  /** Tells the follower who leads. A new leader's time goes on from the end of its log, so all of that must be known here. */
-  #tell(): void {
-    const { role, term, leader, lastIndex } = this.#core.status
-    const told = this.#told
-    if (role === 'leader') {
-      if (told?.leading && told.term === term) return
-      if (told?.leading) this.#follower.follow(term, null)
-      if (this.#lastIndex !== lastIndex) {
-        this.#told = { term, leader: null, leading: false }
-        return
-      }
-      this.#told = { term, leader: this.#self, leading: true }
-      this.#options.telemetry.log('info', 'leading', { term })
-      this.#follower.lead(term, this.#lastTimeMs)
-      return
-    }
-    if (told !== null && !told.leading && told.term === term && told.leader === leader) return
-    this.#told = { term, leader, leading: false }
-    if (leader !== null) this.#options.telemetry.log('info', 'following', { term, leader: memberOf(leader) })
-    this.#follower.follow(term, leader)
-  }
-
   /** A share at a time: a member that catches up must not be deaf meanwhile. */
   #applyCommitted(): void {
+    if (this.#installing) return
     const entries = this.#core.takeCommitted(REPLICA_LIMITS.applyBytes)
     if (entries.length === 0) return
     let bytes = 0
@@ -377,6 +341,52 @@ export class RaftLog implements ReplicatedLog {
   #reconfigured(): void {
     this.#core.reconfigured(this.#configuration)
     this.#links.keep(this.#self, this.#configuration.addresses)
+  }
+
+  #linked(peer: PeerId, change: 'up' | 'down' | 'room'): void {
+    if (change === 'up') this.#core.linkUp(peer)
+    if (change === 'down') {
+      this.#core.linkDown(peer)
+      this.#snapshots?.linkDown(peer)
+    }
+    this.#follower.linked(peer, change)
+  }
+
+  // Snapshots
+
+  #snapshotsOf(follower: LogFollower): Snapshots {
+    const { store, clock, telemetry } = this.#options
+    return new Snapshots({
+      ...{ store, clock, telemetry, follower, links: this.#links },
+      checkpointed: () => this.#checkpointed(),
+      needed: ({ index, term }) => this.#state === 'live' && this.#core.needsSnapshot(index, term),
+      paused: async () => {
+        this.#installing = true
+        await this.#flushes.end()
+      },
+      resumed: (installed, head) => this.#resumed(installed, head),
+      failed: (to) => this.#input(() => this.#core.snapshotFailed(to)),
+    })
+  }
+
+  async #checkpointed(): Promise<void> {
+    await this.#flushes.end()
+    this.#follower.checkpoint()
+    this.flush()
+    await this.#flushes.end()
+  }
+
+  #resumed(installed: Recovered | null, { index, term }: SnapshotHead): void {
+    this.#installing = false
+    this.#input(() => {
+      this.#follower.installed(installed)
+      if (installed === null) return
+      this.#appliedIndex = this.#lastIndex = index
+      this.#lastTimeMs = installed.lastTimeMs
+      this.#core.restored(index, term, this.#configuration)
+      this.#links.keep(this.#self, this.#configuration.addresses)
+      this.#reads.applied()
+    })
   }
 
   #pumpSoon(): void {

@@ -20,6 +20,7 @@ import type { ReplicatedLog } from './log.js'
 import type { MembershipChange } from './membership.js'
 import type { ReplicaOptions } from './options.js'
 import { Pipeline } from './pipeline.js'
+import { ReplaceableMachine } from './replaceable.js'
 import type { MemberStatus, Recipient, Replica, Subscriber } from './replica.js'
 import { Retention } from './retention.js'
 import type { LeasePage, StateMachine } from './statemachine.js'
@@ -46,7 +47,8 @@ export class Shell implements Replica {
   #admitted: () => void = () => {}
   #closed: Promise<void> | null = null
 
-  constructor(options: ReplicaOptions) {
+  constructor(given: ReplicaOptions) {
+    const options = { ...given, machine: new ReplaceableMachine(given.machine) }
     this.#log = options.log
     this.#store = options.store
     this.#machine = options.machine

@@ -46,3 +46,9 @@ function peersOf(core: RaftStatus, addresses: Readonly<Record<PeerId, string>>):
     }
   })
 }
+
+/** Who of the other voters has most of a leader's log, and answers; null: nobody does. */
+export function successorOf({ id, progress, configuration }: RaftStatus): PeerId | null {
+  const able = progress.filter((one) => one.peer !== id && one.active && configuration.voters.includes(one.peer))
+  return able.sort((a, b) => b.match - a.match)[0]?.peer ?? null
+}

@@ -48,9 +48,9 @@ export const replicaFaults: readonly Fault[] = [
   {
     name: 'replica: replies do not wait for the sync',
     claim: 'a reply comes only after the commit that carries its command',
-    file: 'server/replica/raftlog.ts',
-    find: 'this.#store.flush(this.#flushed)',
-    replace: 'this.#store.flush(() => {})\n    queueMicrotask(this.#flushed)',
+    file: 'server/replica/flushes.ts',
+    find: 'this.#options.store.flush(this.#flushed)',
+    replace: 'this.#options.store.flush(() => {})\n    queueMicrotask(this.#flushed)',
     tests: [test('pipeline'), test('durable')],
   },
   {

@@ -143,7 +143,7 @@ export class Cluster {
   }
 
   /** Formed, started, led, and every member admitted. */
-  static async of(count: number, seed = 1): Promise<Cluster> {
+  static async of(count: number, seed = 1, options: Partial<ReplicaOptions> = {}): Promise<Cluster> {
     const cluster = new Cluster(seed)
     for (let n = 1; n <= count; n++) cluster.members.push(new Member(cluster, `n${n}`))
     const voters = cluster.members.map(({ peer }) => peer).sort()
@@ -152,7 +152,7 @@ export class Cluster {
       const identity = { clusterId: 'cluster', memberId: id, directoryId: `d-${id}` }
       await formDirectory(disk, identity, bootstrap({ voters, outgoing: [], learners: [], addresses }))
     }
-    for (const member of cluster.members) await member.start()
+    for (const member of cluster.members) await member.start(options)
     await cluster.settled()
     return cluster
   }

@@ -29,6 +29,9 @@ function alone(store = new FakeStore()) {
     flushed: () => {},
     forwarded: () => {},
     linked: () => {},
+    checkpoint: () => {},
+    replacement: () => [],
+    installed: () => {},
   }
   const fatal = (error: Error) => void fatals.push(error)
   const parts = { store, clock: new VirtualClock(), random: realRandom, telemetry: silent, transport: null, fatal }

@@ -1,0 +1,150 @@
+/**
+ * A leader's part of handing a snapshot over: streams the state to members whose entries are no longer in the log, a window of chunks at a
+ * time, each member its own stream. Whether it was installed the member says through consensus; here only what failed is told.
+ */
+
+import type { Telemetry } from '../ports/index.js'
+import type { PeerId } from '../raft/index.js'
+import type { Store } from '../storage/index.js'
+import { BULK, encodeBulk } from './bulk.js'
+import { REPLICA_LIMITS } from './limits.js'
+
+export interface HandoverOptions {
+  readonly store: Pick<Store, 'snapshot'>
+  readonly telemetry: Telemetry
+  readonly nowMs: () => number
+  /** Resolves once what is applied now is in a durable checkpoint. */
+  readonly checkpointed: () => Promise<void>
+  /** False where there is no room now. */
+  readonly send: (to: PeerId, bytes: Uint8Array) => boolean
+  readonly failed: (to: PeerId) => void
+}
+
+interface Transfer {
+  readonly to: PeerId
+  readonly id: number
+  sent: number
+  taken: number
+  over: boolean
+  /** When anything moved last. */
+  movedMs: number
+  wake: () => void
+}
+
+export class Handover {
+  readonly #options: HandoverOptions
+  readonly #transfers = new Map<PeerId, Transfer>()
+  #lastId = 0
+
+  constructor(options: HandoverOptions) {
+    this.#options = options
+  }
+
+  start(peers: readonly PeerId[]): void {
+    for (const to of peers) {
+      this.#giveUp(this.#transfers.get(to))
+      const movedMs = this.#options.nowMs()
+      const transfer = { to, id: ++this.#lastId, sent: 0, taken: 0, over: false, movedMs, wake: () => {} }
+      this.#transfers.set(to, transfer)
+      this.#run(transfer).catch((error) => {
+        this.#options.telemetry.log('warn', 'snapshot not sent', { to, reason: String(error) })
+        this.#fail(transfer)
+      })
+    }
+  }
+
+  taken(from: PeerId, id: number, seq: number): void {
+    const transfer = this.#of(from, id)
+    if (transfer === null || seq >= transfer.sent) return
+    transfer.taken = Math.max(transfer.taken, seq + 1)
+    this.#moved(transfer)
+  }
+
+  /** Also after all of it was taken: it could not be installed. */
+  refused(from: PeerId, id: number): void {
+    const transfer = this.#of(from, id)
+    if (transfer !== null) this.#fail(transfer)
+  }
+
+  room(peer: PeerId): void {
+    this.#transfers.get(peer)?.wake()
+  }
+
+  linkDown(peer: PeerId): void {
+    this.#giveUp(this.#transfers.get(peer))
+  }
+
+  /** No longer the leader. */
+  stop(): void {
+    for (const transfer of [...this.#transfers.values()]) this.#giveUp(transfer)
+  }
+
+  tick(): void {
+    const nowMs = this.#options.nowMs()
+    for (const transfer of [...this.#transfers.values()]) {
+      if (transfer.taken < transfer.sent && nowMs - transfer.movedMs >= REPLICA_LIMITS.snapshotStallMsMax)
+        this.#fail(transfer)
+    }
+  }
+
+  async #run(transfer: Transfer): Promise<void> {
+    const { store, telemetry, checkpointed } = this.#options
+    await checkpointed()
+    if (transfer.over) return
+    const snapshot = await store.snapshot()
+    try {
+      const { index } = snapshot.head
+      telemetry.log('info', 'sending a snapshot', { to: transfer.to, index })
+      for await (const chunk of snapshot.chunks()) {
+        if (!(await this.#push(transfer, chunk))) return
+      }
+      while (!transfer.over && transfer.taken < transfer.sent) await this.#next(transfer)
+      if (!transfer.over) telemetry.log('info', 'snapshot sent', { to: transfer.to, index, chunks: transfer.sent })
+    } finally {
+      await snapshot.close()
+    }
+  }
+
+  /** False once the transfer is over. */
+  async #push(transfer: Transfer, chunk: Uint8Array): Promise<boolean> {
+    const bytes = encodeBulk(BULK.chunk, transfer.id, transfer.sent, chunk)
+    for (;;) {
+      if (transfer.over) return false
+      const open = transfer.sent - transfer.taken < REPLICA_LIMITS.snapshotWindow
+      if (open && this.#options.send(transfer.to, bytes)) {
+        transfer.sent++
+        return true
+      }
+      await this.#next(transfer)
+    }
+  }
+
+  #next(transfer: Transfer): Promise<void> {
+    return new Promise((resolve) => {
+      transfer.wake = resolve
+    })
+  }
+
+  #moved(transfer: Transfer): void {
+    transfer.movedMs = this.#options.nowMs()
+    transfer.wake()
+  }
+
+  #of(peer: PeerId, id: number): Transfer | null {
+    const transfer = this.#transfers.get(peer)
+    return transfer?.id === id ? transfer : null
+  }
+
+  #fail(transfer: Transfer): void {
+    if (this.#transfers.get(transfer.to) !== transfer) return
+    this.#giveUp(transfer)
+    this.#options.failed(transfer.to)
+  }
+
+  #giveUp(transfer: Transfer | undefined): void {
+    if (transfer === undefined) return
+    if (this.#transfers.get(transfer.to) === transfer) this.#transfers.delete(transfer.to)
+    transfer.over = true
+    transfer.wake()
+  }
+}
