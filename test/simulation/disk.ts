@@ -2,9 +2,10 @@
  * A member's disk: in RAM, with the latencies and failures of a real one, decided by the seed. It outlives processes. What
  * is synced is told to the book of what is durable at the moment at which it is.
  */
-import { type DiskStep, MemoryDisk } from '@leasehold/server/storage'
+import { type DiskStep, diskError, MemoryDisk } from '@leasehold/server/storage'
 import type { Dice } from './dice.js'
 import type { Durable } from './durable.js'
+import type { FaultKind } from './faultkinds.js'
 import type { Process } from './process.js'
 
 const WRITE_MS = 0.3
@@ -15,7 +16,7 @@ const SLOW_MS_MAX = 900
 const never = (): Promise<void> => new Promise(() => {})
 
 export class SimulatedDisk {
-  readonly memory = new MemoryDisk()
+  memory = new MemoryDisk()
   slow = false
   full = false
   /** The next write, and only it, fails. */
@@ -50,12 +51,33 @@ export class SimulatedDisk {
     for (const go of held) go()
   }
 
-  crash(): void {
+  /** The process is gone, or the power: of what was not synced, some is there and some is not. */
+  crash(count: (kind: FaultKind) => void, allKept: boolean): void {
     this.#hanging = null
     this.failing = false
     this.onCommit = null
-    this.memory.crash()
+    const cameAbout = (step: DiskStep): boolean => {
+      if (this.#dice.chance(0.5)) return false
+      if (step.kind === 'commit') this.#durable.synced()
+      count('write came about in a crash')
+      return true
+    }
+    const kept = (): boolean => {
+      const keep = allKept || this.#dice.chance(0.5)
+      if (!keep) count('unsynced write lost')
+      return keep
+    }
+    this.memory.crash({ cameAbout, kept })
     this.#durable.crashed()
+  }
+
+  /** After a crash: some synced batches vanish, of which at least one was acknowledged. Returns how to get them back. */
+  loseTail(): () => void {
+    const whole = this.memory.copy({ unsynced: 'kept' })
+    this.memory.crash({ kept: () => true, lostBatches: 2 + this.#dice.int(3) })
+    return () => {
+      this.memory = whole
+    }
   }
 
   #step(process: Process, step: DiskStep): Promise<void> {
@@ -70,7 +92,7 @@ export class SimulatedDisk {
       const finish = (): void => {
         if (this.failing || this.full) {
           this.failing = false
-          reject(Object.assign(new Error('write failed'), { code: this.full ? 'ENOSPC' : 'EIO' }))
+          reject(diskError(this.full ? 'ENOSPC' : 'EIO'))
           return
         }
         if (step.kind === 'commit') this.#durable.synced()
@@ -95,6 +117,10 @@ export class SimulatedDisk {
     const bad = Uint8Array.from(value)
     bad[this.#dice.int(bad.length)]! ^= 1 << this.#dice.int(8)
     this.memory.damageRow(key, bad)
-    return () => this.memory.damageRow(key, value)
+    return () => {
+      // Whoever has written it anew has mended it.
+      const now = this.memory.rows().find(([other]) => Buffer.compare(other, key) === 0)?.[1]
+      if (now !== undefined && Buffer.compare(now, bad) === 0) this.memory.damageRow(key, value)
+    }
   }
 }

@@ -3,6 +3,13 @@ export const FAULTS = [
   'client link break',
   'client cut off',
   'client cut off one way',
+  'link break',
+  'link cut',
+  'link cut one way',
+  'link delay',
+  'member cut off',
+  'member cut off one way',
+  'leader transfer',
   'crash',
   'crash within',
   'crash within a flush',
@@ -14,8 +21,26 @@ export const FAULTS = [
   'disk ENOSPC',
   'disk hang',
   'disk bit flip',
+  'disk tail lost',
+  /** These two come by themselves with crashes: a write under way came about unseen, or an unsynced one is gone. */
+  'write came about in a crash',
+  'unsynced write lost',
 ] as const
 export type FaultKind = (typeof FAULTS)[number]
 
 /** How often each was injected. */
 export type Injected = Map<FaultKind, number>
+
+/** Those that take more than one member. */
+export const BETWEEN_MEMBERS: ReadonlySet<FaultKind> = new Set([
+  'link break',
+  'link cut',
+  'link cut one way',
+  'link delay',
+  'member cut off',
+  'member cut off one way',
+  'leader transfer',
+])
+
+/** Those that nobody injects on purpose. */
+export const BY_THEMSELVES: ReadonlySet<FaultKind> = new Set(['write came about in a crash', 'unsynced write lost'])

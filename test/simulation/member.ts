@@ -4,15 +4,17 @@
  */
 import { clusterMs, INTERNAL_OP, logIndex, type PeerId, peerIdOf, run, term, wallMs } from '@leasehold/protocol'
 import type { Entry, MachineLimits } from '@leasehold/server/machine'
-import { silent } from '@leasehold/server/ports'
+import { silent, type Transport } from '@leasehold/server/ports'
 import { createReplica, type LogFollower, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { formDirectory, openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
+import type { VirtualNetwork } from '../support/virtualnetwork.js'
 import type { Claims } from './claim.js'
 import { Oscillator, ProcessClock } from './clocks.js'
 import type { Host } from './connection.js'
 import type { Dice } from './dice.js'
 import { SimulatedDisk } from './disk.js'
 import { Durable, tampered } from './durable.js'
+import type { FaultKind } from './faultkinds.js'
 import { type Ledger, WatchedMachine } from './ledger.js'
 import type { Plan } from './plan.js'
 import { Process } from './process.js'
@@ -45,6 +47,8 @@ export interface MemberParts {
   readonly reigns: Reigns
   readonly plan: Plan
   readonly limits: MachineLimits
+  readonly network: VirtualNetwork
+  readonly count: (kind: FaultKind) => void
 }
 
 export class Member {
@@ -56,10 +60,13 @@ export class Member {
   process: Process | null = null
   store: Store | null = null
   machine: WatchedMachine | null = null
+  log: ReplicatedLog | null = null
   /** As clients see it; null while it does not serve. */
   host: Host | null = null
   /** Takes back the damage that was done to its disk; null where none was. */
   repair: (() => void) | null = null
+  /** What is missing on its disk was acknowledged: it must not start over it. */
+  mustRefuse = false
   /** Says why it does not start. */
   refusal: string | null = null
   readonly #parts: MemberParts
@@ -98,17 +105,37 @@ export class Member {
     this.#run(process).catch((error: unknown) => this.#failed(process, error))
   }
 
-  /** Ends the process at once. */
-  crash(how: string): void {
+  /** What was done to its disk is undone. */
+  mend(): void {
+    this.repair?.()
+    this.repair = null
+    this.mustRefuse = false
+  }
+
+  /** Its process stands still: nothing gets through to it, and it notices nothing. */
+  pause(): void {
+    this.process?.pause()
+    this.#parts.network.freeze(this.name)
+  }
+  resume(): void {
+    this.#parts.network.thaw(this.name)
+    this.process?.resume()
+  }
+
+  /** Ends the process at once. `allKept`: of what was not synced, everything survives this time. */
+  crash(how: string, allKept = false): void {
     const { process } = this
     if (process === null) return
     this.#note('crash', how)
     process.end()
+    this.#parts.network.thaw(this.name)
     this.process = null
     this.host = null
     this.store = null
     this.machine = null
-    this.disk.crash()
+    this.log = null
+    this.#parts.network.crash(this.name)
+    this.disk.crash(this.#parts.count, allKept)
     this.#parts.reigns.ended(this.name)
     this.#ended(this)
   }
@@ -122,16 +149,28 @@ export class Member {
     const machine = new WatchedMachine(this.name, ledger, limits, () => process.alive)
     const opened = await openStore(this.disk.memory.mount(), { tables: machine.tables, fatal, memberId: this.name })
     if (!process.alive) return
+    this.#parts.claims.hold(!this.mustRefuse, `${this.name} starts over a disk that has lost what it had promised`)
     const store = this.durable.watch(opened, (entries) => this.#parts.reigns.staged(this.name, entries))
     this.store = store
     this.machine = machine
     const own = { store, clock, random: this.#dice.fork(), telemetry: silent, fatal }
-    const log = this.#watch(new RaftLog({ ...own, transport: null }))
+    const log = this.#watch(new RaftLog({ ...own, transport: this.#transport(process) }))
+    this.log = log
     const parts = { ...own, log, machine, memberId: this.name }
     const replica: Replica = await createReplica({ ...plan.replica, ...parts })
     if (!process.alive) return
     this.#note('serves')
     this.host = { name: this.name, process, replica, monotonicMs: () => clock.monotonicMs() }
+  }
+
+  /** Each message is an effect, too. Null where there is nobody to talk to. */
+  #transport(process: Process): Transport | null {
+    const { network, plan } = this.#parts
+    if (plan.members === 1) return null
+    const transport = network.transport(this.peer)
+    return tampered<Transport>(transport, {
+      send: (to, channel, bytes) => process.effect() && transport.send(to, channel, bytes),
+    })
   }
 
   /** Shows who leads and who stamps what to the book of reigns. */

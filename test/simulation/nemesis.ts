@@ -2,6 +2,7 @@
  * Injects faults, one after the other and on top of each other, as the seed decides; counts each kind when it has its effect; and
  * takes them all back in the end.
  */
+import type { VirtualNetwork } from '../support/virtualnetwork.js'
 import { RATE_ERROR } from './clocks.js'
 import type { Dice } from './dice.js'
 import type { FaultKind, Injected } from './faultkinds.js'
@@ -30,13 +31,21 @@ export class Nemesis {
   readonly #trace: Trace
   readonly #plan: Plan
   readonly #paths: Paths
+  readonly #network: VirtualNetwork
   readonly #dice: Dice
   /** How to take back what is still going on. */
   readonly #ongoing = new Set<() => void>()
   #over = false
 
   constructor(
-    parts: { members: readonly Member[]; scheduler: Scheduler; trace: Trace; plan: Plan; paths: Paths },
+    parts: {
+      members: readonly Member[]
+      scheduler: Scheduler
+      trace: Trace
+      plan: Plan
+      paths: Paths
+      network: VirtualNetwork
+    },
     dice: Dice,
   ) {
     this.#members = parts.members
@@ -44,6 +53,7 @@ export class Nemesis {
     this.#trace = parts.trace
     this.#plan = parts.plan
     this.#paths = parts.paths
+    this.#network = parts.network
     this.#dice = dice
   }
 
@@ -60,10 +70,10 @@ export class Nemesis {
     this.#over = true
     for (const back of this.#ongoing) back()
     this.#ongoing.clear()
+    this.#network.heal()
     for (const member of this.#members) {
-      member.process?.resume()
-      member.repair?.()
-      member.repair = null
+      member.resume()
+      member.mend()
       member.start()
     }
   }
@@ -74,8 +84,7 @@ export class Nemesis {
     this.#scheduler.after(downMs, () => {
       // What refused to start is repaired now and then; a bad block may also come back by itself.
       if (member.refusal !== null && this.#dice.chance(0.7)) {
-        member.repair?.()
-        member.repair = null
+        member.mend()
       }
       member.start()
     })
@@ -85,7 +94,7 @@ export class Nemesis {
     const member = this.#dice.pick(this.#members)
     const back = this.#begin(kind, member)
     if (back === null) return
-    this.#count(kind, member)
+    this.#note(kind, member)
     if (back === undefined) return
     this.#ongoing.add(back)
     this.#scheduler.after(this.#dice.tailed(700, OUTAGE_MS_MAX), () => {
@@ -93,8 +102,12 @@ export class Nemesis {
     })
   }
 
-  #count(kind: FaultKind, member: Member): void {
+  #note(kind: FaultKind, member: Member): void {
     this.#trace.note(this.#scheduler.nowMs, 'fault', kind, member.name)
+    this.count(kind)
+  }
+
+  count(kind: FaultKind): void {
     this.injected.set(kind, (this.injected.get(kind) ?? 0) + 1)
   }
 
@@ -112,6 +125,17 @@ export class Nemesis {
         return this.#crash(kind, member)
       case 'pause':
         return this.#pause(member)
+      case 'link break':
+      case 'link cut':
+      case 'link cut one way':
+        return this.#part(kind, member, this.#dice.pick(this.#members))
+      case 'member cut off':
+      case 'member cut off one way':
+        return this.#isolate(kind, member)
+      case 'link delay':
+        return this.#delay()
+      case 'leader transfer':
+        return this.#transfer()
       case 'clock rate':
         return void member.oscillator.setRate(this.#dice.between(1 - RATE_ERROR, 1 + RATE_ERROR))
       case 'wall clock jump':
@@ -124,6 +148,49 @@ export class Nemesis {
   #cutOff(kind: FaultKind, member: Member): () => void {
     const direction = kind === 'client cut off' ? 'both' : this.#dice.pick(['there', 'back'] as const)
     return this.#paths.cut(this.#dice.int(this.#plan.clients), member.name, direction)
+  }
+
+  #part(kind: FaultKind, a: Member, b: Member): (() => void) | null | undefined {
+    if (a === b) return null
+    const network = this.#network
+    if (kind === 'link break') return void network.sever(a.name, b.name)
+    network.block(a.name, b.name)
+    if (kind === 'link cut') network.block(b.name, a.name)
+    return () => {
+      network.unblock(a.name, b.name)
+      network.unblock(b.name, a.name)
+    }
+  }
+
+  /** One member from all others; or it is only not heard, or only hears nothing. */
+  #isolate(kind: FaultKind, member: Member): () => void {
+    const network = this.#network
+    const ways = kind === 'member cut off' ? 'both' : this.#dice.pick(['deaf', 'dumb'] as const)
+    const others = this.#members.filter((other) => other !== member)
+    for (const other of others) {
+      if (ways !== 'deaf') network.block(member.name, other.name)
+      if (ways !== 'dumb') network.block(other.name, member.name)
+    }
+    return () => {
+      for (const other of others) {
+        network.unblock(member.name, other.name)
+        network.unblock(other.name, member.name)
+      }
+    }
+  }
+
+  #delay(): () => void {
+    const { settings } = this.#network
+    const usual = { ...settings.delayMs }
+    settings.delayMs = { usual: this.#dice.between(5, 60), most: this.#dice.between(100, 600) }
+    return () => {
+      settings.delayMs = usual
+    }
+  }
+
+  #transfer(): null | undefined {
+    const leader = this.#members.find(({ log }) => log?.leading)
+    return leader?.log?.transferLeadership(null) ? undefined : null
   }
 
   #crash(kind: FaultKind, member: Member): undefined | null {
@@ -141,8 +208,10 @@ export class Nemesis {
   #pause(member: Member): null | undefined {
     const { process } = member
     if (process === null || process.paused) return null
-    process.pause()
-    this.#scheduler.after(this.#dice.tailed(400, PAUSE_MS_MAX), () => process.resume())
+    member.pause()
+    this.#scheduler.after(this.#dice.tailed(400, PAUSE_MS_MAX), () => {
+      if (member.process === process) member.resume()
+    })
     return undefined
   }
 
@@ -167,6 +236,8 @@ export class Nemesis {
         if (member.process === null || disk.hanging) return null
         disk.hang()
         return () => disk.unhang()
+      case 'disk tail lost':
+        return this.#loseTail(member)
       default:
         return this.#flip(member)
     }
@@ -178,5 +249,15 @@ export class Nemesis {
     if (member.process !== null) member.crash('killed')
     member.repair = member.disk.flip()
     return member.repair === null ? null : undefined
+  }
+
+  /** Batches that were synced are gone after a crash: the disk lied, and the next start must say so. */
+  #loseTail(member: Member): null | undefined {
+    if (member.repair !== null || member.process === null) return null
+    // The side file must be as it was left: it is what tells.
+    member.crash('killed', true)
+    member.repair = member.disk.loseTail()
+    member.mustRefuse = true
+    return undefined
   }
 }

@@ -1,7 +1,7 @@
 /** What a seed makes of its world: how many members and clients, which faults, what limits. Worlds differ, so that each looks elsewhere. */
 import { MACHINE_LIMITS, type MachineLimits } from '@leasehold/server/machine'
 import type { Dice } from './dice.js'
-import { FAULTS, type FaultKind } from './faultkinds.js'
+import { BETWEEN_MEMBERS, BY_THEMSELVES, FAULTS, type FaultKind } from './faultkinds.js'
 
 export interface Plan {
   readonly members: number
@@ -25,7 +25,9 @@ const SIMULATED_MS = 120_000
 
 export function planOf(dice: Dice, sizes: readonly number[]): Plan {
   const members = dice.pick(sizes)
-  const possible = FAULTS.filter((kind) => members > 1 || !kind.startsWith('link '))
+  const possible = FAULTS.filter(
+    (kind) => (members > 1 ? kind !== 'disk bit flip' : !BETWEEN_MEMBERS.has(kind)) && !BY_THEMSELVES.has(kind),
+  )
   // Each kind in about two of three worlds: what hides behind one fault shows where that one is missing.
   const some = possible.filter(() => dice.chance(0.65))
   return {
@@ -45,7 +47,8 @@ export function planOf(dice: Dice, sizes: readonly number[]): Plan {
     replica: {
       batchCommandsMax: dice.pick([1, 4, 2_048]),
       checkpointRows: dice.pick([4, 64, 8_192]),
-      tailEntries: dice.pick([8, 64, 8_192]),
+      // Whoever falls behind the tail needs a snapshot.
+      tailEntries: members > 1 ? 8_192 : dice.pick([8, 64, 8_192]),
     },
   }
 }

@@ -18,7 +18,8 @@ export interface LaneOptions {
   readonly twice: boolean
 }
 
-export const SIZES: readonly number[] = [1]
+/** Mostly three; the others are rarer in the world, too. */
+export const SIZES: readonly number[] = [1, 3, 3, 3, 5]
 
 export async function playSeed(seed: number, { sizes, twice }: LaneOptions): Promise<Outcome> {
   const outcome = await play(seed, { sizes })

@@ -3,13 +3,14 @@
  * come to its end, and all members must be the same.
  */
 import { auditSeq, type ChainedEvent } from '@leasehold/protocol'
+import { VirtualNetwork } from '../support/virtualnetwork.js'
 import { type Breach, Claims } from './claim.js'
 import { Client, type ClientWorld } from './client.js'
 import { Connection, type ConnectionParts } from './connection.js'
 import { Dice } from './dice.js'
 import { digestOf } from './digest.js'
 import type { Durable } from './durable.js'
-import type { Injected } from './faultkinds.js'
+import type { FaultKind, Injected } from './faultkinds.js'
 import { Holders } from './holders.js'
 import { Ledger } from './ledger.js'
 import { live } from './lives.js'
@@ -76,8 +77,10 @@ class World implements ClientWorld {
     const { limits } = plan
     this.ledger = new Ledger({ claims, scheduler, trace, holders, limits }, (entry, by) => reigns.committed(entry, by))
     const { ledger } = this
+    const network = this.#newNetwork()
     for (let i = 1; i <= plan.members; i++) {
-      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits }
+      const count = (kind: FaultKind) => this.nemesis.count(kind)
+      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits, network, count }
       const member = new Member(`n${i}`, parts, this.#dice.fork(), (ended) => this.#ended(ended))
       this.members.push(member)
       durables.set(member.name, member.durable)
@@ -89,7 +92,20 @@ class World implements ClientWorld {
       cut: (client: number, member: string, direction: 'both' | 'there' | 'back') =>
         this.#cut(client, member, direction),
     }
-    this.nemesis = new Nemesis({ members, scheduler, trace, plan, paths }, this.#dice.fork())
+    this.nemesis = new Nemesis({ members, scheduler, trace, plan, paths, network }, this.#dice.fork())
+  }
+
+  /** Between members. */
+  #newNetwork(): VirtualNetwork {
+    const { scheduler } = this
+    const after = (delayMs: number, task: () => void) => {
+      const one = scheduler.after(delayMs, task)
+      return () => {
+        one.task = null
+      }
+    }
+    const dice = this.#dice.fork()
+    return new VirtualNetwork({ clock: { monotonicMs: () => scheduler.nowMs, after }, random: () => dice.next() })
   }
 
   operation(what: 'asked' | 'answered' | 'abandoned'): void {
@@ -177,16 +193,12 @@ class World implements ClientWorld {
   async #within(ms: number, claim: string, holds: () => boolean): Promise<void> {
     const untilMs = this.scheduler.nowMs + ms
     while (!holds() && this.scheduler.nowMs < untilMs) await this.scheduler.sleep(20)
-    this.claims.hold(holds(), () => `not within ${ms} ms: ${claim}; ${this.#state()}`)
+    this.claims.hold(holds(), () => `not within ${ms} ms: ${claim}${this.#state()}`)
   }
 
+  /** For people: where each member stands. */
   #state(): string {
-    return this.members
-      .map(({ name, host, process, refusal }) => {
-        const doing = host === null ? (refusal ?? (process === null ? 'down' : 'starting')) : host.replica.ready
-        return `${name} ${doing} at ${host?.replica.status.appliedIndex}, in flight ${host?.replica.inFlight}`
-      })
-      .join('; ')
+    return this.members.map((member) => `\n  ${stateOf(member)}`).join('')
   }
 
   /** Everybody stands at the end of the ledger, with one state and one audit. */
@@ -211,6 +223,16 @@ class World implements ClientWorld {
     claims.hold(digests.size === 1, 'the states of the members differ in the end')
     claims.hold(audits.size === 1, 'the audits of the members differ in the end')
   }
+}
+
+function stateOf({ name, host, process, refusal, log, disk }: Member): string {
+  if (process === null) return `${name} is down: ${refusal ?? 'killed'}`
+  if (host === null || log === null) return `${name} starts`
+  const { term, role, leader, commitIndex, lastIndex, peers } = log.status
+  const { ready, inFlight, status } = host.replica
+  const matches = peers.map(({ peer, match, active }) => `${peer} ${match} ${active}`).join(', ')
+  const disks = disk.hanging ? ', its disk hangs' : ''
+  return `${name} ${ready ? 'ready' : 'not ready'}, ${role} of ${leader} in ${term}, applied ${status.appliedIndex}, committed ${commitIndex}, last ${lastIndex}, ${inFlight} in flight, peers: ${matches}${disks}`
 }
 
 /** Plays one seed to its end, or to the first claim that breaks. */
