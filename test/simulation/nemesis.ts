@@ -57,11 +57,11 @@ export class Nemesis {
     this.#dice = dice
   }
 
-  /** Faults until true time is up. */
-  async rage(untilMs: number): Promise<void> {
-    while (this.#scheduler.nowMs < untilMs) {
+  /** Faults until it is enough. */
+  async rage(enough: () => boolean): Promise<void> {
+    while (!enough()) {
       await this.#scheduler.sleep(this.#dice.between(0, 2 * this.#plan.pauseMs))
-      if (this.#scheduler.nowMs < untilMs) this.#inject(this.#dice.pick(this.#plan.faults))
+      if (!enough()) this.#inject(this.#dice.pick(this.#plan.faults))
     }
   }
 

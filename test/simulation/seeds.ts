@@ -2,13 +2,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FAULTS, type FaultKind } from './faultkinds.js'
-import { type Outcome, play } from './world.js'
+import { OPERATIONS_MIN, type Outcome, play } from './world.js'
 
 /** What every world must have lived through. */
 export const SIMULATED_MS_MIN = 120_000
-export const OPERATIONS_MIN = 500
 /** So many seeds must between them have injected every kind of fault. */
-export const EVERY_KIND_SEEDS = 20
+export const EVERY_KIND_SEEDS = 12
 const EVENTS_SHOWN = 25
 
 export interface LaneOptions {

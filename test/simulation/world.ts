@@ -28,6 +28,8 @@ const FINISH_MS_MAX = 40_000
 /** Leases that nobody renews end within this: the longest ttl and lock-delay, a hold, a beat, and clocks that go slow. */
 const EXPIRY_MS_MAX = 6_000 + 1_500 + 1_000 + 500
 const QUIET_MS = 600
+/** A world goes on until so much was asked for. */
+export const OPERATIONS_MIN = 500
 
 export interface Outcome {
   readonly seed: number
@@ -175,7 +177,11 @@ class World implements ClientWorld {
     const lives: Promise<void>[] = []
     for (const client of this.clients)
       for (let i = 0; i < this.plan.livesPerClient; i++) lives.push(live(client, this.clients.length))
-    await this.nemesis.rage(this.scheduler.nowMs + this.plan.faultyMs)
+    const { faultyMs } = this.plan
+    // Worlds in which hardly anything works last longer.
+    const enough = () =>
+      this.scheduler.nowMs > faultyMs && (this.asked > OPERATIONS_MIN || this.scheduler.nowMs > 4 * faultyMs)
+    await this.nemesis.rage(enough)
     this.trace.note(this.scheduler.nowMs, 'heal')
     this.nemesis.heal()
     await this.#within(RECOVERY_MS_MAX, 'a healed cluster serves', () =>
