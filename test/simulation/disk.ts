@@ -13,6 +13,9 @@ const WRITE_MS_MAX = 15
 const SLOW_MS = 60
 const SLOW_MS_MAX = 900
 
+/** Keys of log entries have it in their second byte. */
+const LOG_KIND = 0x65
+
 const never = (): Promise<void> => new Promise(() => {})
 
 export class SimulatedDisk {
@@ -110,8 +113,8 @@ export class SimulatedDisk {
   }
 
   /** Flips one bit of one row, behind everybody's back. Returns how to take it back, or null where there is no row. */
-  flip(): (() => void) | null {
-    const rows = this.memory.rows()
+  flip(ofLog: boolean): (() => void) | null {
+    const rows = this.memory.rows().filter(([key]) => ofLog || key[1] !== LOG_KIND)
     if (rows.length === 0) return null
     const [key, value] = this.#dice.pick(rows)
     const bad = Uint8Array.from(value)

@@ -247,7 +247,8 @@ export class Nemesis {
   #flip(member: Member): null | undefined {
     if (member.repair !== null) return null
     if (member.process !== null) member.crash('killed')
-    member.repair = member.disk.flip()
+    // A member whose log begins later can bring up nobody but by a snapshot.
+    member.repair = member.disk.flip(this.#members.length === 1)
     return member.repair === null ? null : undefined
   }
 

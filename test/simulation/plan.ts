@@ -25,9 +25,7 @@ const SIMULATED_MS = 120_000
 
 export function planOf(dice: Dice, sizes: readonly number[]): Plan {
   const members = dice.pick(sizes)
-  const possible = FAULTS.filter(
-    (kind) => (members > 1 ? kind !== 'disk bit flip' : !BETWEEN_MEMBERS.has(kind)) && !BY_THEMSELVES.has(kind),
-  )
+  const possible = FAULTS.filter((kind) => (members > 1 || !BETWEEN_MEMBERS.has(kind)) && !BY_THEMSELVES.has(kind))
   // Each kind in about two of three worlds: what hides behind one fault shows where that one is missing.
   const some = possible.filter(() => dice.chance(0.65))
   return {

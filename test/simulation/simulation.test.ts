@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { failedSeeds, playSeed, report, SIZES, Summary } from './seeds.js'
 
-const SEEDS = 12
+const SEEDS = 10
 const LONG = { timeout: 240_000 }
 t.setTimeout(LONG.timeout)
 
