@@ -1,6 +1,7 @@
 /** Servers under load that are one cluster: one, or three that know each other. They end together. */
 
 import { BENCH } from './limits.js'
+import { memberAddress, type Network } from './network.js'
 import { freePorts } from './ports.js'
 import { ServerProcess } from './server.js'
 
@@ -9,6 +10,8 @@ export interface ClusterOptions {
   readonly parent: string
   readonly profile?: string | undefined
   readonly members: number
+  /** Null: all of them on loopback. */
+  readonly network: Network | null
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -32,16 +35,21 @@ export class Cluster {
   }
 
   /** Resolves once all of them are ready. */
-  static async start({ parent, profile, members }: ClusterOptions): Promise<Cluster> {
+  static async start({ parent, profile, members, network }: ClusterOptions): Promise<Cluster> {
     const ports = await freePorts(2 * members)
     const names = Array.from({ length: members }, (_, i) => `n${i + 1}`)
-    const peers = names.map((name, i) => `${name}=127.0.0.1:${ports[members + i]}`).join(',')
+    const hosts = names.map((_, i) => (network === null ? '127.0.0.1' : memberAddress(i + 1)))
+    const peerAt = (i: number) => `${hosts[i]}:${ports[members + i]}`
+    const peers = names.map((name, i) => `${name}=${peerAt(i)}`).join(',')
     const servers: ServerProcess[] = []
     const cluster = new Cluster(servers)
     try {
       for (const [i, name] of names.entries()) {
-        const flags = members === 1 ? [] : ['--peer-listen', `127.0.0.1:${ports[members + i]}`, '--cluster', peers]
-        servers.push(await ServerProcess.spawn({ parent, profile, name, port: ports[i]!, flags }))
+        const peering = members === 1 ? [] : ['--peer-listen', peerAt(i), '--cluster', peers]
+        const flags = network === null ? peering : [...peering, '--insecure']
+        const under = network?.under(i + 1) ?? []
+        const [host, port] = [hosts[i]!, ports[i]!]
+        servers.push(await ServerProcess.spawn({ parent, profile, name, host, port, flags, under }))
       }
       await Promise.all(servers.map((server) => server.ready()))
       return cluster

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BENCH } from './limits.js'
 import { machineFacts } from './machine.js'
+import { insideNetwork, networkHere, networkMissing } from './network.js'
 import { type Options, parseOptions, UsageError, usage } from './options.js'
 import { profileDriver, profilesText } from './profile.js'
 import { machineText, type Report, reportMarkdown, type ScenarioReport, scenarioText } from './report.js'
@@ -25,7 +26,11 @@ async function run(options: Options): Promise<number> {
   try {
     for (const scenario of SCENARIOS) {
       if (options.scenario === 'all' ? scenario.apart : options.scenario !== scenario.name) continue
-      const report = await runScenario(scenario, { ...options, rawSamples: BENCH.rawSamples, say }, parent)
+      const report = await runScenario(
+        scenario,
+        { ...options, network: networkHere(), rawSamples: BENCH.rawSamples, say },
+        parent,
+      )
       reports.push(report)
       process.stdout.write(`${scenarioText(report)}\n`)
     }
@@ -52,7 +57,7 @@ async function main(argv: readonly string[]): Promise<number> {
       argv,
       SCENARIOS.map(({ name }) => name),
     )
-    if (options !== null) return await run(options)
+    if (options !== null) return await (wantsNetwork(options) ? insideNetwork(NETWORK_MEMBERS) : run(options))
     process.stdout.write(`${help}\n`)
     return 0
   } catch (error) {
@@ -62,4 +67,13 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+const NETWORK_MEMBERS = 3
+
+/** Whether the whole run is to move into a network that can be cut. */
+function wantsNetwork({ scenario, members }: Options): boolean {
+  const wants = SCENARIOS.some(({ name, network }) => name === scenario && network === true)
+  return wants && members !== 1 && networkHere() === null && networkMissing() === null
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 process.exitCode = await main(process.argv.slice(2))

@@ -6,7 +6,8 @@
  * Whoever makes the network stays outside; whatever uses it runs inside the hub. Names carry the maker's process
  * id, so that what a killed maker left behind is found and removed by the next one.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 
 const NAME = /^leasehold-(\d+)-(?:hub|m\d+)$/
 const LINK_CHARS_MAX = 15
@@ -107,6 +108,30 @@ function lives(pid: number): boolean {
   }
 }
 
+/** The environment's word for the process id that made the network in whose hub a program runs. */
+const MAKER = 'LEASEHOLD_NETWORK_MAKER'
+
+/** The network in whose hub this process runs; null: none. */
+export function networkHere(): Network | null {
+  const maker = Number(process.env[MAKER] ?? 0)
+  return maker > 0 ? new Network(maker) : null
+}
+
+/** Runs this very program once more, in the hub of a network made for it. Resolves with its exit code; nothing is left. */
+export async function insideNetwork(members: number): Promise<number> {
+  const maker = new NetworkMaker(members)
+  process.once('exit', () => maker.close())
+  try {
+    const command = ['netns', 'exec', maker.hub, process.execPath, ...process.execArgv, ...process.argv.slice(1)]
+    const env = { ...process.env, [MAKER]: String(process.pid) }
+    const child = spawn('ip', command, { stdio: 'inherit', env })
+    const [code] = (await once(child, 'close')) as [number | null]
+    return code ?? 1
+  } finally {
+    maker.close()
+  }
+}
+
 /** What can be done to the network from inside its hub. */
 export class Network {
   readonly #maker: number
@@ -125,7 +150,7 @@ export class Network {
   /** Nothing that the one sends reaches the other any more. */
   cutOneWay(from: number, to: number): void {
     const rule = ['from', memberAddress(from), 'to', memberAddress(to), 'blackhole']
-    ip('rule', 'add', ...rule)
+    ip('-n', hubName(this.#maker), 'rule', 'add', ...rule)
     this.#cuts.push(rule)
   }
 
@@ -135,6 +160,6 @@ export class Network {
   }
 
   heal(): void {
-    for (const rule of this.#cuts.splice(0)) ip('rule', 'del', ...rule)
+    for (const rule of this.#cuts.splice(0)) ip('-n', hubName(this.#maker), 'rule', 'del', ...rule)
   }
 }

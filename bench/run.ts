@@ -3,6 +3,7 @@
  * Whatever it opened is closed when a repeat ends, however it ends.
  */
 import { Cluster } from './cluster.js'
+import type { Network } from './network.js'
 import { RawLimits } from './raw.js'
 import { type Repeat, type ScenarioReport, scenarioReport } from './report.js'
 import type { Scenario } from './scenario.js'
@@ -14,6 +15,8 @@ export interface RunOptions {
   readonly shrink: number
   /** Undefined: the scenario's own number. */
   readonly members: number | undefined
+  /** The network that this process is in the hub of; null: none. */
+  readonly network: Network | null
   readonly profile: string | undefined
   /** Samples of each raw limit per measurement. */
   readonly rawSamples: number
@@ -23,8 +26,9 @@ export interface RunOptions {
 async function runOnce(scenario: Scenario, options: RunOptions, parent: string, notes: Set<string>): Promise<Repeat> {
   const clusters: Cluster[] = []
   const members = options.members ?? scenario.members ?? 1
+  const network = scenario.network === true && members > 1 ? options.network : null
   const startCluster = async () => {
-    const cluster = await Cluster.start({ parent, profile: options.profile, members })
+    const cluster = await Cluster.start({ parent, profile: options.profile, members, network })
     clusters.push(cluster)
     return cluster
   }
@@ -36,6 +40,7 @@ async function runOnce(scenario: Scenario, options: RunOptions, parent: string, 
       shrink: options.shrink,
       measureRaw: () => raw.measure(options.rawSamples),
       members,
+      network,
       parent,
       startCluster,
       startServer: async () => (await startCluster()).leader(),

@@ -1,5 +1,6 @@
 /** What a scenario is, and what it is given. */
 import type { Cluster } from './cluster.js'
+import type { Network } from './network.js'
 import type { Figure } from './report.js'
 import type { ServerProcess } from './server.js'
 
@@ -11,6 +12,8 @@ export interface Bench {
   measureRaw(): Promise<void>
   /** Servers of a cluster: 1 or 3. */
   readonly members: number
+  /** What can be cut between members; null where the machine cannot, or the scenario did not ask. */
+  readonly network: Network | null
   /** Where folders may be made: on the same volume as the servers' directories. */
   readonly parent: string
   /** A fresh cluster of its own; it is ended with the repeat at the latest. */
@@ -30,6 +33,8 @@ export interface Scenario {
   readonly repeats: number
   /** Servers of a cluster unless told otherwise. Default 1. */
   readonly members?: number
+  /** Members live in a network that can be cut, where the machine can make one. */
+  readonly network?: boolean
   /** Not among those that `all` runs. */
   readonly apart?: boolean
   /** Runs once, and brings the same figures each time. */

@@ -20,7 +20,10 @@ export interface ServerOptions {
   /** Where a CPU profile is written when it ends. */
   readonly profile?: string | undefined
   readonly name: string
+  readonly host: string
   readonly port: number
+  /** Put in front of its command; the process id must stay the command's. */
+  readonly under: readonly string[]
   /** What else its command line says: its place in a cluster. */
   readonly flags: readonly string[]
 }
@@ -52,16 +55,17 @@ export class ServerProcess {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#options.port}`
+    return `http://${this.#options.host}:${this.#options.port}`
   }
 
   #spawn(): ChildProcess {
-    const { profile, name, port, flags } = this.#options
+    const { profile, name, host, port, flags, under } = this.#options
     const node = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
     const data = join(this.dataFolder, 'data')
-    const listen = ['--listen', `127.0.0.1:${port}`]
+    const listen = ['--listen', `${host}:${port}`]
     const args = [...node, MAIN, 'serve', '--name', name, '--data', data, ...listen, ...flags]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [command, ...rest] = [...under, process.execPath, ...args]
+    const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
     const keep = (chunk: Buffer) => {
       this.#output = (this.#output + chunk.toString()).slice(-BENCH.serverLogBytesMax)
     }

@@ -3,10 +3,11 @@ import type { Scenario } from '../scenario.js'
 import { check } from './check.js'
 import { contend64 } from './contend.js'
 import { expire } from './expire.js'
+import { failover } from './failover.js'
 import { lease } from './lease.js'
 import { million } from './million.js'
 import { peers } from './peers.js'
 import { reads } from './reads.js'
 import { renew } from './renew.js'
 
-export const SCENARIOS: readonly Scenario[] = [lease, renew, contend64, check, expire, million, reads, peers]
+export const SCENARIOS: readonly Scenario[] = [lease, renew, contend64, check, expire, million, reads, failover, peers]

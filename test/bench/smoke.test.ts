@@ -18,6 +18,7 @@ for (const scenario of SCENARIOS.filter(({ apart }) => apart !== true)) {
       repeats: 1,
       shrink: 1_000,
       members: 1,
+      network: null,
       rawSamples: 10,
       profile: undefined,
       say() {},

@@ -4,13 +4,11 @@
  *
  * Where network namespaces can be made, the whole run moves into one, so that members can be cut off from each other.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Network, NetworkMaker, networkMissing } from '#bench/network.js'
+import { insideNetwork, type Network, networkHere, networkMissing } from '#bench/network.js'
 import { NEMESES, type Need, type Nemesis } from './nemeses.js'
 import { playScene } from './scene.js'
 import { smallDiskMissing } from './smalldisk.js'
@@ -26,8 +24,6 @@ interface Wish {
   readonly members: number
   readonly seed: number
   readonly only: string
-  /** Process id of the maker of the network that this runs in; 0: none. */
-  readonly maker: number
 }
 
 function wishOf(args: string[]): Wish | null {
@@ -35,42 +31,16 @@ function wishOf(args: string[]): Wish | null {
   try {
     const { values } = parseArgs({
       args,
-      options: { minutes: text, members: text, seed: text, only: text, maker: text },
+      options: { minutes: text, members: text, seed: text, only: text },
     })
     const minutes = Number(values.minutes ?? 1)
     const members = Number(values.members ?? MEMBERS)
     const seed = Number(values.seed ?? Date.now() % 2 ** 31)
     const fits = minutes > 0 && minutes <= 1_440 && (members === 1 || members === MEMBERS) && Number.isSafeInteger(seed)
-    return fits ? { minutes, members, seed, only: values.only ?? '', maker: Number(values.maker ?? 0) } : null
+    return fits ? { minutes, members, seed, only: values.only ?? '' } : null
   } catch {
     return null
   }
-}
-
-/** The same run, inside a network of its own. */
-async function inside(args: readonly string[]): Promise<number> {
-  const maker = new NetworkMaker(MEMBERS)
-  process.once('exit', () => maker.close())
-  const child = spawn(
-    'ip',
-    [
-      'netns',
-      'exec',
-      maker.hub,
-      process.execPath,
-      '--enable-source-maps',
-      import.meta.filename,
-      ...args,
-      '--maker',
-      String(process.pid),
-    ],
-    {
-      stdio: 'inherit',
-    },
-  )
-  const [code] = (await once(child, 'close')) as [number | null]
-  maker.close()
-  return code ?? 1
 }
 
 /** Kinds of trouble that can be made here. What cannot is said. */
@@ -136,17 +106,17 @@ async function play(
 }
 
 async function main(): Promise<number> {
-  const args = process.argv.slice(2)
-  const wish = wishOf(args)
+  const wish = wishOf(process.argv.slice(2))
   if (wish === null) {
     console.error(USAGE)
     return 2
   }
-  if (wish.maker > 0) return chaos(wish, new Network(wish.maker), null)
+  const network = networkHere()
+  if (network !== null) return chaos(wish, network, null)
   const why = wish.members === 1 ? 'there is one member' : networkMissing()
-  return why === null ? inside(args) : chaos(wish, null, why)
+  return why === null ? insideNetwork(MEMBERS) : chaos(wish, null, why)
 }
 
-// What this process started is ended as it exits (leftovers.ts, and `inside`), which a bare signal would leave out.
+// What this process started is ended as it exits (leftovers.ts, and the network's maker), which a bare signal would leave out.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 process.exitCode = await main()
