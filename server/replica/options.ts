@@ -16,6 +16,8 @@ export interface ReplicaOptions extends GatheringOptions, CheckpointOptions, Ret
   readonly random: Random
   readonly telemetry: Telemetry
   readonly memberId: string
+  /** Below so many free bytes on the disk nothing that grows is taken. */
+  readonly diskLowBytes?: number
   /** For a snapshot to be loaded into; left out: the usual one. */
   readonly freshMachine?: () => FreshMachine
   /** Where clients and members reach this one, for the others to tell; '' or left out: nothing is said. */

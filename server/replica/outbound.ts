@@ -182,11 +182,7 @@ export class Outbound {
     this.#refused = false
     if (this.#leading) {
       if (this.admission.run !== null) this.#beats.tick(nowMs, this.#machine.timed)
-    } else if (this.leaderless) {
-      for (let batch = this.gathering.take(); batch !== null; batch = this.gathering.take()) {
-        this.#refuseAll(batch, 'NO_QUORUM')
-      }
-    }
+    } else if (this.leaderless) this.#refuseGathered()
     this.gathering.expire(nowMs, this.#late)
     this.advance()
   }
@@ -211,9 +207,16 @@ export class Outbound {
     for (const { batch } of this.#origin.through(row.batch)) this.#refuseAll(batch, 'OUTCOME_UNKNOWN')
   }
 
-  /** Batches that were sent, and of which nobody knows any more what became. */
+  /** Of batches that were sent nobody knows any more what becomes; what has only gathered is not executed. */
   abandon(): void {
     for (const { batch } of this.#origin.drain()) this.#refuseAll(batch, 'OUTCOME_UNKNOWN')
+    this.#refuseGathered()
+  }
+
+  #refuseGathered(): void {
+    for (let batch = this.gathering.take(); batch !== null; batch = this.gathering.take()) {
+      this.#refuseAll(batch, 'NO_QUORUM')
+    }
   }
 
   closeSoon(): void {

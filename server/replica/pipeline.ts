@@ -255,24 +255,38 @@ export class Pipeline implements LogFollower {
     this.#moved?.()
   }
 
+  /** What is on its way gets no answer here any more: nobody knows what became of it. */
+  abandon(): void {
+    this.#guard(() => this.#outbound.abandon())
+  }
+
+  /** Resolves once somebody else leads, or it is `untilMs`. */
+  deposed(untilMs: number): Promise<void> {
+    return this.#while(() => this.#log.leading, untilMs)
+  }
+
+  async #while(holds: () => boolean, untilMs: number): Promise<void> {
+    const leftMs = () => untilMs - this.#clock.monotonicMs()
+    const stop = leftMs() < Number.POSITIVE_INFINITY ? this.#clock.after(leftMs(), () => this.#moved?.()) : () => {}
+    while (!this.#dead && holds() && leftMs() > 0) await new Promise<void>((resolve) => (this.#moved = resolve))
+    stop()
+  }
+
   /**
    * Finishes what was accepted, tells the waiters, and writes everything down. Nothing may be submitted any more. What has no answer by
    * `untilMs` gets OUTCOME_UNKNOWN.
    */
   async drain(untilMs: number): Promise<void> {
-    const moved = () => new Promise<void>((resolve) => (this.#moved = resolve))
-    const late = () => this.#clock.monotonicMs() >= untilMs
-    const stop = this.#clock.after(untilMs - this.#clock.monotonicMs(), () => this.#moved?.())
-    while (!this.#dead && !late() && (this.inFlight > 0 || this.#outbound.busy || this.#store.flushing)) await moved()
-    stop()
-    if (this.inFlight > 0 && !this.#store.flushing) this.#outbound.abandon()
+    const under = () => this.inFlight > 0 || this.#outbound.busy || this.#store.flushing
+    await this.#while(under, untilMs)
+    if (this.inFlight > 0) this.#outbound.abandon()
     for (const { to, id, attempt } of this.#waiting.drain()) this.refuse(to, id, attempt, 'OUTCOME_UNKNOWN', QUEUE_KEPT)
     this.#answers.flush()
     this.#guard(() => {
       this.#checkpoint.stage()
       this.#log.flush()
     })
-    while (!this.#dead && this.#store.flushing) await moved()
+    await this.#while(() => this.#store.flushing, Number.POSITIVE_INFINITY)
   }
 
   /** Whatever throws here has broken an invariant: better no answer than a wrong one. */

@@ -8,12 +8,14 @@ import {
   INTERNAL_OP,
   type LeaseView,
   memberOf,
+  OP,
   type PeerId,
   peerIdOf,
 } from '@leasehold/protocol'
 import type { MemberView } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { EventPage, EventQuery, Store } from '../storage/index.js'
+import { DiskSpace } from './diskspace.js'
 import type { RevokedListener } from './feed.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { ReplicatedLog } from './log.js'
@@ -25,6 +27,9 @@ import type { MemberStatus, Recipient, Replica, Subscriber } from './replica.js'
 import { Retention } from './retention.js'
 import type { LeasePage, StateMachine } from './statemachine.js'
 import { Watchdog } from './watchdog.js'
+
+const REMOVED = 'this member was removed from its cluster; nothing was executed'
+const DISK_LOW = 'the disk of this member is nearly full, so nothing that grows is taken; nothing was executed'
 
 type State = 'starting' | 'serving' | 'draining' | 'closed' | 'dead'
 
@@ -40,6 +45,9 @@ export class Shell implements Replica {
   readonly #pipeline: Pipeline
   readonly #retention: Retention
   readonly #watchdog: Watchdog
+  readonly #space: DiskSpace
+  /** Of this cluster, as far as was applied here: not yet, or one of it, or no longer. */
+  #standing: 'unknown' | 'member' | 'removed' = 'unknown'
   readonly #stopTicks: () => void
   #state: State = 'starting'
   #gaugedMs = Number.NEGATIVE_INFINITY
@@ -61,6 +69,7 @@ export class Shell implements Replica {
     const nowMs = options.clock.monotonicMs()
     this.#auditCheckedMs = nowMs
     this.#retention = new Retention(options.store, options)
+    this.#space = new DiskSpace(options.store, options.telemetry, options.diskLowBytes)
     this.#watchdog = new Watchdog(nowMs, (error) => this.#die(error))
     this.#pipeline = new Pipeline(options, {
       admitted: () => this.#admitted(),
@@ -100,7 +109,8 @@ export class Shell implements Replica {
   }
 
   get ready(): boolean {
-    return this.#state === 'serving' && this.#pipeline.serving && !this.#watchdog.slow
+    if (this.#state !== 'serving' || this.#standing === 'removed') return false
+    return this.#pipeline.serving && !this.#watchdog.slow && !this.#space.low
   }
 
   get inFlight(): number {
@@ -108,8 +118,12 @@ export class Shell implements Replica {
   }
 
   submit(command: ClientCommand, to: Recipient, id: number, attempt: number, deadlineMs: number): void {
-    if (this.#state === 'serving') this.#pipeline.submit(command, to, id, attempt, deadlineMs)
-    else this.#pipeline.refuse(to, id, attempt, this.#state === 'starting' ? 'NO_QUORUM' : 'SHUTTING_DOWN')
+    if (this.#state !== 'serving') {
+      this.#pipeline.refuse(to, id, attempt, this.#state === 'starting' ? 'NO_QUORUM' : 'SHUTTING_DOWN')
+    } else if (this.#standing === 'removed') this.#pipeline.refuse(to, id, attempt, 'NO_QUORUM', REMOVED)
+    else if (this.#space.low && command.op === OP.acquire)
+      this.#pipeline.refuse(to, id, attempt, 'OVERLOADED', DISK_LOW)
+    else this.#pipeline.submit(command, to, id, attempt, deadlineMs)
   }
 
   detach(to: Recipient): void {
@@ -166,6 +180,7 @@ export class Shell implements Replica {
     if (!this.#watchdog.slow) this.#log.tick()
     this.#pipeline.tick(nowMs)
     if (this.#state !== 'serving') return
+    this.#lookUp()
     if (this.#log.leading && nowMs - this.#auditCheckedMs >= REPLICA_LIMITS.auditCheckMs) this.#checkAudit(nowMs)
     if (nowMs - this.#gaugedMs >= REPLICA_LIMITS.gaugeMs) this.#gauge(nowMs)
   }
@@ -183,10 +198,26 @@ export class Shell implements Replica {
 
   #gauge(nowMs: number): void {
     this.#gaugedMs = nowMs
+    void this.#space.check()
+    // Another leader may have room; where none has, this one goes on with what gives room back.
+    if (this.#space.low) this.#log.transferLeadership(null)
     this.#pipeline.announce()
     this.#telemetry.gauge('leases', this.#machine.leaseCount)
     this.#telemetry.gauge('waiters', this.#machine.waiterCount)
     this.#telemetry.gauge('apply_lag', this.#log.status.commitIndex - this.#pipeline.appliedIndex)
+  }
+
+  /** Whether the configuration names this member. One that catches up sees old ones first, which did not name it yet. */
+  #lookUp(): void {
+    const { configuration } = this.#machine
+    if (configuration === null) return
+    const named = configuration.addresses[this.#self] !== undefined
+    if (named) this.#standing = 'member'
+    else if (this.#standing === 'member') {
+      this.#standing = 'removed'
+      this.#telemetry.log('error', 'removed from the cluster', { peer: this.#self })
+      this.#pipeline.abandon()
+    }
   }
 
   /** The process is about to end: nobody may get an answer that is not durable. */
@@ -195,6 +226,7 @@ export class Shell implements Replica {
     this.#state = 'dead'
     this.#stopTicks()
     this.#pipeline.stop()
+    this.#log.close().catch(() => {})
     this.#fatal(error)
   }
 
@@ -207,10 +239,11 @@ export class Shell implements Replica {
       )
     })
     try {
-      const untilMs = this.#clock.monotonicMs() + REPLICA_LIMITS.drainMsMax
-      // Whoever takes over is chosen, not waited for; what is on its way goes on there.
-      this.#log.transferLeadership(null)
-      await Promise.race([this.#pipeline.drain(untilMs), late])
+      // Whoever takes over is chosen, so that nobody has to wait for an election; what is on its way goes on there.
+      const nowMs = this.#clock.monotonicMs()
+      const handingOver = this.#log.transferLeadership(null)
+      if (handingOver) await Promise.race([this.#pipeline.deposed(nowMs + REPLICA_LIMITS.handoverMsMax), late])
+      await Promise.race([this.#pipeline.drain(nowMs + REPLICA_LIMITS.drainMsMax), late])
       this.#stopTicks()
       await Promise.race([this.#log.close().then(() => this.#store.close()), late])
       if (this.#state === 'draining') this.#state = 'closed'

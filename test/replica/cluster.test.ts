@@ -353,3 +353,33 @@ t.test('a batch that was executed while its member was away is not called unexec
   await agree(t, cluster)
   await cluster.close()
 })
+
+t.test('a member that is removed says so, and calls nothing that it sent unexecuted', async (t) => {
+  const cluster = await Cluster.of(3)
+  const [gone] = cluster.followers as [Member]
+  const { leader } = cluster
+  const change = leader.replica.changeMembers({ kind: 'remove', member: gone.id })
+  const last = gone.ask(acquire('last')).last
+  await cluster.until(change)
+  const reply = await cluster.until(last)
+  t.ok([OK, ERRORS.OUTCOME_UNKNOWN.wire, ERRORS.NO_QUORUM.wire].includes(reply.code), `${reply.code}`)
+  await cluster.run(3_000)
+  const executed = leader.replica.getLease('last') !== null
+  if (executed) t.not(reply.code, ERRORS.NO_QUORUM.wire)
+  t.equal(gone.replica.ready, false)
+  t.equal((await gone.call(acquire('later'))).code, ERRORS.NO_QUORUM.wire)
+  t.equal((await leader.call(acquire('later'))).code, OK)
+  await cluster.close()
+})
+
+t.test('a leader with a nearly full disk hands over', async (t) => {
+  const cluster = await Cluster.of(3, 1, { diskLowBytes: 1_000_000 })
+  const old = cluster.leader
+  old.disk.capacityBytes = 500_000
+  await cluster.run(2_500)
+  t.not(cluster.leader, old)
+  t.equal(old.replica.ready, false)
+  t.equal((await old.call(acquire('a'))).code, ERRORS.OVERLOADED.wire)
+  t.equal((await cluster.leader.call(acquire('a'))).code, OK)
+  await cluster.close()
+})

@@ -93,8 +93,9 @@ export class FakeStore implements Store {
   receiveSnapshot(): IncomingSnapshot {
     throw new Error('a fake receives nothing')
   }
+  freeBytesNow = Number.POSITIVE_INFINITY
   async freeBytes(): Promise<number> {
-    return Number.POSITIVE_INFINITY
+    return this.freeBytesNow
   }
   stageTrimAudit(through: number): void {
     this.staged = true

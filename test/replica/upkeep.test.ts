@@ -314,3 +314,34 @@ t.test('status names the member, its cluster and where it stands', async (t) => 
   t.match(replica.status, { clusterId: 'c', memberId: 'm', leader: 'm', term: 1, appliedIndex: 1, commitIndex: 1 })
   await replica.readBarrier()
 })
+
+t.test(
+  'a disk that is nearly full refuses what grows, and takes what gives room back; it recovers at a higher mark',
+  async (t) => {
+    const { clock, store, replica } = await fakeWorld({ diskLowBytes: 1_000 })
+    const r = new Recorder()
+    await clock.run(1_100)
+    store.freeBytesNow = 999
+    await clock.run(1_100)
+    t.equal(replica.ready, false)
+    replica.submit(waitingFor('x'), r, 1, 1, NEVER)
+    replica.submit(renewal(), r, 2, 1, NEVER)
+    await clock.settle()
+    t.same(
+      new Map(r.replies.map(({ id, code }) => [id, code])),
+      new Map([
+        [1, ERRORS.OVERLOADED.wire],
+        [2, OK],
+      ]),
+    )
+    store.freeBytesNow = 1_100
+    await clock.run(1_100)
+    t.equal(replica.ready, false, 'a little more room is not enough')
+    store.freeBytesNow = 1_300
+    await clock.run(1_100)
+    t.equal(replica.ready, true)
+    store.freeBytes = () => Promise.reject(new Error('EIO'))
+    await clock.run(1_100)
+    t.equal(replica.ready, true, 'what is not known is not held against it')
+  },
+)
