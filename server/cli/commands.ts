@@ -1,5 +1,6 @@
 /** All commands, in the order in which the help lists them. */
 import type { Command } from './command.js'
+import { dev } from './dev.js'
 import { history } from './history.js'
 import { leaseCommands } from './lease.js'
 import { recover } from './recover.js'
@@ -8,4 +9,4 @@ import { serve } from './serve.js'
 import { status } from './status.js'
 import { watch } from './watch.js'
 
-export const commands: readonly Command[] = [serve, run, ...leaseCommands, watch, history, status, recover]
+export const commands: readonly Command[] = [serve, dev, run, ...leaseCommands, watch, history, status, recover]

@@ -5,25 +5,33 @@
 import {
   type Configuration,
   clusterMs,
+  decodeCommands,
+  encodeCommands,
   INTERNAL_OP,
   logIndex,
+  memberOf,
   type PeerId,
   peerIdOf,
+  peersOf,
   run,
   term,
   wallMs,
 } from '@leasehold/protocol'
-import type { Entry } from '../machine/index.js'
+import type { Entry, Machine } from '../machine/index.js'
+import { askPeer, type Door, type Facts, formCluster, VERSIONS } from '../peers/index.js'
 import type { Disk, Random } from '../ports/index.js'
-import { directoryState, formDirectory, readForming, writeForming } from '../storage/index.js'
+import { directoryState, formDirectory, readForming, type Store, writeForming } from '../storage/index.js'
+import { addressText, type ListedMember } from './clusterlist.js'
 
 const CLUSTER_ID_BYTES = 8
 const DIRECTORY_ID_BYTES = 8
 
 const id = (random: Random, bytes: number) => Buffer.from(random.bytes(bytes)).toString('hex')
+const addressesOf = (cluster: readonly ListedMember[]) =>
+  new Map(cluster.map(({ member, address }) => [member, addressText(address)]))
 
 /** The entry that every directory of a new cluster begins with: the same bytes in each of them. */
-export function bootstrapOf(configuration: Configuration): Entry {
+function bootstrapOf(configuration: Configuration): Entry {
   return {
     term: term(1),
     index: logIndex(1),
@@ -36,24 +44,113 @@ export function bootstrapOf(configuration: Configuration): Entry {
   }
 }
 
+function configurationOf(peers: readonly PeerId[], addresses: ReadonlyMap<string, string>): Configuration {
+  const voters = [...peers].sort()
+  const placed = Object.fromEntries(voters.map((peer) => [peer, addresses.get(memberOf(peer))!]))
+  return { voters, outgoing: [], learners: [], addresses: placed }
+}
+
+export async function isEmpty(disk: Disk): Promise<boolean> {
+  return (await directoryState(disk)) === 'empty'
+}
+
 /** Forms a cluster of this member alone. */
 export async function formAlone(disk: Disk, memberId: string, address: string, random: Random): Promise<void> {
-  const directoryId = (await readForming(disk))?.directoryId ?? id(random, DIRECTORY_ID_BYTES)
-  const peer: PeerId = peerIdOf(memberId, directoryId)
-  const configuration = { voters: [peer], outgoing: [], learners: [], addresses: { [peer]: address } }
+  const directoryId = await directoryIdOf(disk, memberId, random)
+  const configuration = configurationOf([peerIdOf(memberId, directoryId)], new Map([[memberId, address]]))
   const clusterId = id(random, CLUSTER_ID_BYTES)
   await formDirectory(disk, { clusterId, memberId, directoryId }, bootstrapOf(configuration))
 }
 
 /** The id of an unformed directory, written down before anybody is told of it. */
-export async function directoryIdOf(disk: Disk, memberId: string, random: Random): Promise<string> {
+async function directoryIdOf(disk: Disk, memberId: string, random: Random): Promise<string> {
   const known = await readForming(disk)
-  if (known !== null) return known.directoryId
+  if (known !== null && known.memberId === memberId) return known.directoryId
   const directoryId = id(random, DIRECTORY_ID_BYTES)
   await writeForming(disk, { memberId, directoryId })
   return directoryId
 }
 
-export async function isEmpty(disk: Disk): Promise<boolean> {
-  return (await directoryState(disk)) === 'empty'
+export interface Together {
+  readonly door: Door
+  readonly memberId: string
+  readonly cluster: readonly ListedMember[]
+  readonly random: Random
+}
+
+/** Forms the directory as one of the listed members', or as a later one's of the cluster that they are. Waits for them as long as it takes. */
+export async function formTogether(disk: Disk, { door, memberId, cluster, random }: Together): Promise<void> {
+  const directoryId = await directoryIdOf(disk, memberId, random)
+  const self = peerIdOf(memberId, directoryId)
+  const members = addressesOf(cluster)
+  await formCluster({
+    door,
+    self,
+    members,
+    found: (peers) => {
+      const { commands } = bootstrapOf(configurationOf(peers, members))
+      return { clusterId: id(random, CLUSTER_ID_BYTES), founding: encodeCommands(commands) }
+    },
+    write: ({ clusterId, founding }) => {
+      const first = founding === null ? null : firstConfiguration(founding)
+      // Whoever came later gets everything from the leader, the first entry, too.
+      const named = first !== null && peersOf(first).includes(self)
+      return formDirectory(disk, { clusterId, memberId, directoryId }, named ? bootstrapOf(first) : null)
+    },
+  })
+}
+
+/** Throws for what is no founding entry. */
+function firstConfiguration(founding: Uint8Array): Configuration {
+  const [command] = decodeCommands(founding)
+  if (command?.op !== INTERNAL_OP.configure) throw new Error('the first entry of a cluster names its members')
+  return command.configuration
+}
+
+/** What this member tells those who ask where they belong. */
+export async function factsOf(store: Store, machine: Machine): Promise<() => Facts> {
+  const { identity, firstIndex, lastIndex } = store.recovered
+  let founding: Uint8Array | null = null
+  if (firstIndex === 1 && lastIndex >= 1) {
+    for await (const chunk of store.entries(logIndex(1), logIndex(1)))
+      for (const { commands, body } of chunk) founding = body ?? encodeCommands(commands)
+  }
+  return () => {
+    const { configuration } = machine
+    return { clusterId: identity.clusterId, names: configuration === null ? [] : peersOf(configuration), founding }
+  }
+}
+
+const ASK_AGAIN_MS = 500
+
+/**
+ * For a directory that joined a cluster and has nothing of it yet: where its members are. Asks the listed ones until one of them knows
+ * this directory.
+ */
+export async function introduction(
+  store: Store,
+  { door, memberId, cluster }: Together,
+): Promise<Record<PeerId, string>> {
+  const self = peerIdOf(memberId, store.recovered.identity.directoryId)
+  const addresses = addressesOf(cluster)
+  const ask = { versions: VERSIONS, peer: self, members: [...addresses.keys()], founds: false }
+  for (;;) {
+    for (const [member, address] of addresses) {
+      if (member === memberId) continue
+      const answer = await askPeer(door, address, ask).catch(() => null)
+      if (answer?.kind !== 'formed' || !answer.facts.names.includes(self)) continue
+      const placed = answer.facts.names.map((peer) => [peer, addresses.get(memberOf(peer)) ?? ''] as const)
+      return Object.fromEntries(placed.filter(([, at]) => at !== ''))
+    }
+    await new Promise<void>((resolve) => door.clock.after(ASK_AGAIN_MS, resolve))
+  }
+}
+
+/** Who listens at an address for other members; null where nobody answers. */
+export async function whoIsAt(store: Store, door: Door, address: string): Promise<PeerId | null> {
+  const { identity } = store.recovered
+  const peer = peerIdOf(identity.memberId, identity.directoryId)
+  const ask = { versions: VERSIONS, peer, members: [identity.memberId], founds: false }
+  const answer = await askPeer(door, address, ask).catch(() => null)
+  return answer?.peer ?? null
 }

@@ -2,9 +2,10 @@
 import closeWithGrace from 'close-with-grace'
 import type { ServerTelemetry } from '../http/index.js'
 import type { Telemetry } from '../ports/index.js'
-import { type Address, isLoopback, parseAddress } from './address.js'
+import { type Address, parseAddress } from './address.js'
 import { CliError, command, EXIT, type Io } from './command.js'
 import { readDuration } from './formats.js'
+import { type Peering, peeringFaults, peeringOf } from './peering.js'
 import type { RunningServer } from './server.js'
 import { version } from './version.js'
 
@@ -23,7 +24,7 @@ export const serve = command({
   flags: {
     name: {
       type: 'string',
-      format: 'name',
+      format: 'memberId',
       value: 'NAME',
       env: 'LEASEHOLD_NAME',
       default: 'n1',
@@ -43,6 +44,27 @@ export const serve = command({
       env: 'LEASEHOLD_LISTEN',
       default: '127.0.0.1:7420',
       help: 'where clients come in; port 0 takes a free one',
+    },
+    advertise: {
+      type: 'string',
+      format: 'url',
+      value: 'URL',
+      env: 'LEASEHOLD_ADVERTISE',
+      help: 'where clients reach this member, for others to tell them (default: http:// and what it listens on)',
+    },
+    'peer-listen': {
+      type: 'string',
+      format: 'address',
+      value: 'HOST:PORT',
+      env: 'LEASEHOLD_PEER_LISTEN',
+      help: "where other members come in (default: this member's address in --cluster; without it nobody does)",
+    },
+    cluster: {
+      type: 'string',
+      format: 'cluster',
+      value: 'NAME=HOST:PORT,...',
+      env: 'LEASEHOLD_CLUSTER',
+      help: 'all members and where they listen for each other; a new cluster is formed once all of them are there',
     },
     insecure: {
       type: 'boolean',
@@ -86,20 +108,17 @@ export const serve = command({
       help: 'a JSON file with these settings, by the names of the flags',
     },
   },
+  faults: peeringFaults,
   notes: [
     'TERM and INT end it cleanly: no new work, what was accepted is finished and written down, exit code 0 within 5 s.',
     'Exits 1, and says what to do, when it cannot start; 70 when it cannot go on (a failed write, for one).',
   ],
   async run({ settings, io }) {
     const address = parseAddress(settings.listen)
-    if (!isLoopback(address) && !settings.insecure) {
-      throw new CliError(
-        EXIT.usage,
-        `${settings.listen} can be reached from other machines, and there is no TLS and no access control yet: ` +
-          'listen on 127.0.0.1, or say --insecure if the network is guarded by other means',
-      )
-    }
     process.stdout.on('error', () => undefined)
+    // Started with a channel, by `dev`: whoever holds the other end is this server's reason to run.
+    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+    process.channel?.unref()
     const telemetry = await telemetryOf(settings, io)
     const die = (error: unknown) => fail(error, telemetry, io)
     process.on('uncaughtException', die)
@@ -107,7 +126,7 @@ export const serve = command({
     // Before it serves there is nothing to finish.
     const leave = () => process.exit(EXIT.done)
     for (const signal of STOP_SIGNALS) process.on(signal, leave)
-    const server = await start(settings, address, telemetry, die)
+    const server = await start(settings, address, peeringOf(settings), telemetry, die)
     stopOnSignal(server, telemetry)
     for (const signal of STOP_SIGNALS) process.off(signal, leave)
     telemetry.log('info', 'serving', { url: server.url, data: settings.data, pid: process.pid })
@@ -127,25 +146,35 @@ async function telemetryOf(settings: Record<'name' | 'log-level' | 'log-format',
 interface Wish {
   readonly name: string
   readonly data: string
+  readonly advertise: string | undefined
   readonly 'audit-age': string | undefined
   readonly 'audit-bytes': number | undefined
 }
 
-async function start(wish: Wish, address: Address, telemetry: ServerTelemetry, fatal: (error: unknown) => never) {
-  const { startServer, ListenError } = await import('./server.js')
+async function start(
+  wish: Wish,
+  address: Address,
+  peering: Peering,
+  telemetry: ServerTelemetry,
+  fatal: (error: unknown) => never,
+) {
+  const { startServer, ListenError, PeeringError } = await import('./server.js')
   const { StorageRefusal } = await import('../storage/index.js')
   try {
     return await startServer({
       memberId: wish.name,
       dataPath: wish.data,
       address,
+      peering,
       version: version(),
       telemetry,
       fatal,
+      ...(wish.advertise !== undefined && { advertise: wish.advertise }),
       ...(wish['audit-age'] !== undefined && { auditAgeMs: readDuration(wish['audit-age']) }),
       ...(wish['audit-bytes'] !== undefined && { auditBytes: wish['audit-bytes'] }),
     })
   } catch (error) {
+    if (error instanceof PeeringError) throw new CliError(EXIT.refused, about(wish.data, error.message))
     if (error instanceof ListenError) throw new CliError(EXIT.refused, error.message)
     if (error instanceof StorageRefusal) throw new CliError(EXIT.refused, about(wish.data, error.message))
     throw error

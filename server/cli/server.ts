@@ -4,16 +4,16 @@
  */
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
-import { peerIdOf } from '@leasehold/protocol'
+import { memberOf, peerIdOf } from '@leasehold/protocol'
 import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
-import { Door, TcpTransport } from '../peers/index.js'
+import { answerAsFormed, Door, TcpTransport } from '../peers/index.js'
 import { createReplica, RaftLog, type RetentionOptions } from '../replica/index.js'
 import { openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
 import { realClock } from './clock.js'
 import { addressText } from './clusterlist.js'
-import { formAlone, isEmpty } from './forming.js'
+import { factsOf, formAlone, formTogether, introduction, isEmpty, type Together, whoIsAt } from './forming.js'
 import { LevelDisk } from './leveldisk.js'
 import { watchLoop } from './loopstall.js'
 import { ALONE, type Peering } from './peering.js'
@@ -48,6 +48,11 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
 }
 
+/** Thrown where the other members cannot be reached as this one was started. */
+export class PeeringError extends Error {
+  override readonly name = 'PeeringError'
+}
+
 /** Resolves once it serves. Throws StorageRefusal (the directory) or ListenError (the address). */
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
   const { memberId, telemetry, fatal, peering = ALONE } = config
@@ -64,16 +69,17 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     const shared = { clock: realClock, random: realRandom, telemetry, memberId }
     const door = await openDoor(peering, telemetry)
     if (door !== null) open.push(() => door.close())
-    if (await isEmpty(disk)) await formAlone(disk, memberId, peering.advertised, realRandom)
+    const { cluster } = peering
+    const together = door === null || cluster.length < 2 ? null : { door, memberId, cluster, random: realRandom }
+    if (await isEmpty(disk)) {
+      if (together === null) await formAlone(disk, memberId, peering.advertised, realRandom)
+      else await formTogether(disk, together)
+    }
     const store: Store = await openStore(disk, { tables: machine.tables, fatal, memberId })
     open.push(() => store.close())
     for (const notice of store.recovered.notices) telemetry.log('warn', 'damage found', { notice })
-    const { identity } = store.recovered
-    const self = peerIdOf(identity.memberId, identity.directoryId)
-    const transport =
-      door === null ? null : new TcpTransport({ self, clusterId: identity.clusterId, door, random: realRandom })
-    const log = new RaftLog({ store, transport, fatal, ...shared })
-    const reached = { url: advertisedUrl(config), peerUrl: peering.advertised }
+    const log = new RaftLog({ store, fatal, ...(await linksOf(store, machine, door, together)), ...shared })
+    const reached = { url: advertisedUrl(config), peerUrl: door === null ? '' : peering.advertised }
     const replica = await createReplica({ log, store, machine, fatal, ...reached, ...retentionOf(config), ...shared })
     open.push(() => replica.close())
     const stall = watchLoop()
@@ -85,6 +91,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       replica,
       info: { version: config.version, ...(config.advertise !== undefined && { url: config.advertise }) },
       metrics: telemetry,
+      ...(door !== null && { whoIsAt: (at: string) => whoIsAt(store, door, at) }),
       ...shared,
     })
     open.push(async () => void (await http.close()))
@@ -117,6 +124,25 @@ async function openDoor({ listen }: Peering, telemetry: ServerTelemetry): Promis
     throw listenError(listen, error, '--peer-listen')
   })
   return door
+}
+
+/** How the log reaches the other members: not at all in a server that is alone. Throws PeeringError where it must and cannot. */
+async function linksOf(store: Store, machine: Machine, door: Door | null, together: Together | null) {
+  const { identity, lastIndex, checkpointIndex } = store.recovered
+  const { clusterId, memberId, directoryId } = identity
+  const self = peerIdOf(memberId, directoryId)
+  if (door === null) {
+    const others = Object.keys(machine.configuration?.addresses ?? {}).filter((peer) => peer !== self)
+    if (others.length === 0) return { transport: null }
+    throw new PeeringError(
+      `this directory belongs to a cluster with ${others.map(memberOf).join(' and ')}: ` +
+        'say where they reach this member (--peer-listen, or --cluster)',
+    )
+  }
+  door.answerAsk = answerAsFormed(self, await factsOf(store, machine))
+  const transport = new TcpTransport({ self, clusterId, door, random: realRandom })
+  if (together === null || lastIndex > 0 || checkpointIndex > 0) return { transport }
+  return { transport, introduced: await introduction(store, together) }
 }
 
 /** Where clients reach this member, as far as it can know; '' where it cannot. */

@@ -1,4 +1,5 @@
 export * from './address.js'
+export * from './asking.js'
 export { type Answer, type Ask, answerFields, answerOf, askOf, type Facts } from './asks.js'
 export * from './complaints.js'
 export * from './door.js'

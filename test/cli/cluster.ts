@@ -1,0 +1,102 @@
+/** Clusters of real processes for tests: members on free ports, ended with the test. */
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { type Started, scratch, startLeasehold } from './process.js'
+
+/** Ports that were free a moment ago: all are held until the last one is known. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  return ports
+}
+
+export interface ClusterBody {
+  readonly clusterId: string
+  readonly leader: string | null
+  readonly term: number
+  readonly members: readonly {
+    readonly id: string
+    readonly role: string
+    readonly url: string | null
+    readonly peerUrl: string | null
+    readonly voter: boolean
+    readonly appliedIndex: number | null
+  }[]
+}
+
+export class TestCluster {
+  readonly #folder: string
+  readonly #ports = new Map<string, { readonly client: number; readonly peer: number }>()
+  readonly running = new Map<string, Started>()
+
+  constructor(t: Test) {
+    this.#folder = scratch(t)
+    t.teardown(async () => {
+      for (const { child } of this.running.values()) child.kill('SIGKILL')
+      await Promise.all([...this.running.values()].map(({ done }) => done))
+    })
+  }
+
+  /** Gives these members their ports. */
+  async plan(...names: string[]): Promise<void> {
+    const ports = await freePorts(2 * names.length)
+    names.forEach((name, at) => {
+      this.#ports.set(name, { client: ports[2 * at]!, peer: ports[2 * at + 1]! })
+    })
+  }
+
+  url(name: string): string {
+    return `http://127.0.0.1:${this.#ports.get(name)!.client}`
+  }
+  peerAddress(name: string): string {
+    return `127.0.0.1:${this.#ports.get(name)!.peer}`
+  }
+  data(name: string): string {
+    return join(this.#folder, name)
+  }
+
+  /** Starts a member that lists these (all that are planned, unless told). */
+  start(name: string, listed: readonly string[] = [...this.#ports.keys()]): Started {
+    const cluster = listed.map((one) => `${one}=${this.peerAddress(one)}`).join()
+    const listen = this.url(name).slice('http://'.length)
+    const flags = { name, data: this.data(name), listen, 'peer-listen': this.peerAddress(name), cluster }
+    const args = Object.entries(flags).flatMap(([flag, value]) => (value === '' ? [] : [`--${flag}`, value]))
+    const started = startLeasehold(['serve', ...args])
+    this.running.set(name, started)
+    return started
+  }
+
+  async kill(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const { child, done } = this.running.get(name)!
+    child.kill(signal)
+    await done
+    this.running.delete(name)
+  }
+
+  async body(name: string): Promise<ClusterBody> {
+    return (await (await fetch(`${this.url(name)}/v1/cluster`)).json()) as ClusterBody
+  }
+
+  /** What this member says of its cluster, once it is so. */
+  async until(name: string, holds: (body: ClusterBody) => boolean): Promise<ClusterBody> {
+    for (;;) {
+      const body = await this.body(name).catch(() => null)
+      if (body !== null && holds(body)) return body
+      await new Promise((resolve) => setTimeout(resolve, 25))
+    }
+  }
+
+  /** Everybody serves, and follows the same leader. */
+  async settled(...names: string[]): Promise<string> {
+    await Promise.all(names.map((name) => this.running.get(name)!.said('"event":"serving"')))
+    const [first] = await Promise.all(names.map((name) => this.until(name, ({ leader }) => leader !== null)))
+    const { leader } = first!
+    await Promise.all(names.map((name) => this.until(name, (body) => body.leader === leader)))
+    return leader!
+  }
+}

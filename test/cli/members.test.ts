@@ -1,0 +1,62 @@
+/** Three real servers as one cluster, by what people and programs see of it. */
+import t from 'tap'
+import { TestCluster } from './cluster.js'
+import { leasehold } from './process.js'
+
+t.setTimeout(120_000)
+
+t.test('three servers form one cluster, and a lease outlives its leader', async (t) => {
+  const cluster = new TestCluster(t)
+  await cluster.plan('n1', 'n2', 'n3')
+  cluster.start('n1')
+  cluster.start('n2')
+  await cluster.running.get('n2')!.said(/waiting to form.*n3/)
+  cluster.start('n3')
+  const leader = await cluster.settled('n1', 'n2', 'n3')
+  const { clusterId, members } = await cluster.until(leader, (body) =>
+    body.members.every(({ appliedIndex }) => appliedIndex),
+  )
+  t.match(
+    members,
+    ['n1', 'n2', 'n3'].map((id) => {
+      const role = id === leader ? 'leader' : 'follower'
+      return { id, role, url: cluster.url(id), peerUrl: cluster.peerAddress(id), voter: true }
+    }),
+  )
+  const [one, two] = ['n1', 'n2', 'n3'].filter((name) => name !== leader) as [string, string]
+  const granted = await leasehold([
+    'lease',
+    'acquire',
+    'a',
+    '--ttl',
+    '10m',
+    '--holder',
+    'h',
+    '--url',
+    cluster.url(one),
+    '--json',
+  ])
+  t.equal(granted.code, 0)
+  await cluster.kill(leader)
+  const next = await cluster.until(one, (body) => body.leader !== null && body.leader !== leader)
+  t.equal(next.clusterId, clusterId)
+  const { token } = JSON.parse(granted.out) as { token: number }
+  const renewed = await leasehold(['lease', 'renew', 'a', '--token', String(token), '--url', cluster.url(two)])
+  t.equal(renewed.code, 0, renewed.err)
+
+  cluster.start(leader)
+  await cluster.settled(leader, one, two)
+  const seen = await leasehold(['lease', 'get', 'a', '--url', cluster.url(leader), '--json'])
+  t.match(JSON.parse(seen.out), { holder: 'h', token })
+})
+
+t.test('a member of a cluster does not start as if it were alone', async (t) => {
+  const cluster = new TestCluster(t)
+  await cluster.plan('n1', 'n2')
+  cluster.start('n1')
+  cluster.start('n2')
+  await cluster.settled('n1', 'n2')
+  await cluster.kill('n1', 'SIGTERM')
+  const alone = await leasehold(['serve', '--name', 'n1', '--data', cluster.data('n1'), '--listen', '127.0.0.1:0'])
+  t.match(alone, { code: 1, err: /belongs to a cluster with n2.*--peer-listen/ })
+})
