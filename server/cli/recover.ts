@@ -7,7 +7,7 @@ const DIRECTORY_ID_BYTES = 8
 /** Nobody but this member is in the cluster that begins; whoever adds another one gives this one an address first. */
 const PEER_ADDRESS = '127.0.0.1:7421'
 /** Of the machine's tables, those whose rows need no other table. */
-const STANDALONE = ['meta', 'leases']
+const STANDALONE = ['meta', 'leases', 'configuration']
 
 export const recover = command({
   name: 'recover',

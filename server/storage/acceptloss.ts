@@ -7,6 +7,7 @@
  * for themselves.
  */
 
+import { type Configuration, memberOf, peersOf } from '@leasehold/protocol'
 import type { Entry, StoredTable } from '../machine/index.js'
 import type { Disk, Value, Volume } from '../ports/index.js'
 import { NO_HASH } from './chain.js'
@@ -18,7 +19,7 @@ import { emptyVolume } from './forming.js'
 import { encodeIdentity } from './identity.js'
 import { FIRST_LIVE, KIND, seqKey } from './keys.js'
 import { emptyMarker, type Marker } from './marker.js'
-import { asRefusal } from './refusal.js'
+import { asRefusal, StorageRefusal } from './refusal.js'
 import { Salvage } from './salvage.js'
 import { auditPlan, copyAudit } from './salvageaudit.js'
 
@@ -54,6 +55,7 @@ interface Plan {
   readonly baseMs: number
   readonly auditLast: number
   readonly position: { readonly index: number; readonly term: number; readonly token: number }
+  readonly configuration: Configuration | null
   readonly timeMs: number
 }
 
@@ -77,6 +79,7 @@ export async function acceptLoss(damaged: Disk, fresh: Disk, options: LossOption
 
 async function rescue(salvage: Salvage, fresh: Disk, options: LossOptions): Promise<LossReport> {
   const plan = await planOf(salvage, options)
+  expectAlone(plan)
   const audit = await auditPlan(salvage, plan.auditLast)
   const newest = Math.max(plan.position.term, audit.term, salvage.marker?.term ?? 0, salvage.side?.term ?? 0, 1)
   const floors = {
@@ -99,6 +102,14 @@ async function rescue(salvage: Salvage, fresh: Disk, options: LossOptions): Prom
   const kept = { stateRows: marker.checkpoint.rows, logEntries: plan.entries.length, auditFirst, auditLast }
   const { tokenFloor } = await finishDirectory(fresh, volume, marker, none(), { ...options, identity }, floors)
   return { lost: salvage.losses.all(), kept, tokenFloor }
+}
+
+/** One of several must not go on alone: the others hold what it lost, and more. */
+function expectAlone({ configuration }: Plan): void {
+  const peers = configuration === null ? [] : peersOf(configuration)
+  if (peers.length <= 1) return
+  const others = `This member is one of the ${peers.length} in its cluster (${peers.map(memberOf).join(', ')}).`
+  throw new StorageRefusal('NOT_ALONE', others)
 }
 
 /** Finds the largest part that fits together, by trying it on a machine. */
@@ -144,7 +155,7 @@ async function replayed(
     losses.add(`The log entries ${last + 1} to ${marker.log.last} are lost, with all that they granted and ended.`)
   }
   if (marker === null) losses.add(`Whatever the log held after entry ${last} is lost.`)
-  const { timeMs, position } = machine
+  const { timeMs, position, configuration } = machine
   return {
     tables: tables.map(({ name }) => name),
     rows,
@@ -154,6 +165,7 @@ async function replayed(
     baseMs,
     auditLast,
     position,
+    configuration,
     timeMs,
   }
 }

@@ -8,6 +8,7 @@ import {
   type AuditSeq,
   type ClusterMs,
   type Command,
+  type Configuration,
   clusterMs,
   type FencingToken,
   fencingToken,
@@ -42,6 +43,8 @@ export interface RecoveryMachine {
   apply(entry: Entry): { readonly events: readonly AuditEvent[] }
   readonly timeMs: ClusterMs
   readonly audit: { readonly last: AuditSeq }
+  /** Null before any was configured. */
+  readonly configuration: Configuration | null
   readonly position: { readonly index: LogIndex; readonly term: Term; readonly token: FencingToken }
 }
 

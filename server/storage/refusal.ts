@@ -21,6 +21,8 @@ const ADVICE = {
   DISK_FAILED: 'Look at the cause and the system log for the state of the disk, then start again.',
   UNFINISHED: 'Run the command again that was writing it, or choose another directory (--data).',
   BAD_COPY: 'Use another one, or a whole copy of this one; nothing was changed.',
+  NOT_ALONE:
+    'Remove it from the cluster and add it again with an empty directory: it learns everything from the others. Where most of them are gone for good, begin anew with the directory that has the most.',
   NOTHING_LOST: 'Nothing needs to be given up: start the server.',
 } as const
 

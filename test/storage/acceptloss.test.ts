@@ -14,7 +14,7 @@ const OPTIONS = {
   directoryId: 'directory-2',
   wallMs: 1_700_000_000_000,
   machine: () => new Machine(),
-  standalone: ['meta', 'leases'],
+  standalone: ['meta', 'leases', 'configuration'],
   peerAddress: '127.0.0.1:7421',
 }
 
@@ -202,4 +202,24 @@ t.test('a switch that was cut short is refused, and finished by the same command
   const { machine, store } = await start(path)
   t.equal(machine.leaseCount, 200)
   await store.close()
+})
+
+t.test('one member of several is not made a cluster of its own by giving up what it lost', async (t) => {
+  const path = join(t.testdir({}), 'data')
+  await formed(new LevelDisk(path)).then((disk) => disk.close())
+  const { machine, store, flush } = await start(path)
+  const addresses = { 'n1@directory-1': 'h1:7421', 'n2@d2': 'h2:7421' }
+  const configuration = { voters: ['n1@directory-1'], outgoing: [], learners: ['n2@d2'], addresses }
+  const first: Entry = { ...acquire(1, 0), commands: [{ op: INTERNAL_OP.configure, configuration }] }
+  store.stageEntries([first])
+  await flush()
+  store.stageEvents(machine.apply(first).events)
+  store.stageCheckpoint(first.index, first.timeMs)
+  await flush()
+  await store.close()
+  rmSync(join(path, 'side'))
+  await t.rejects(recoverDirectory(path, OPTIONS), {
+    code: 'NOT_ALONE',
+    message: /one of the 2 .*n1, n2.*add it again/,
+  })
 })

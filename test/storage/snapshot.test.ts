@@ -101,6 +101,24 @@ t.test('entries after an open snapshot are kept for its receiver', async (t) => 
   await from.store.close()
 })
 
+t.test('with all of its audit trimmed, the chain goes on where it ended', async (t) => {
+  const from = await source(new MemoryDisk())
+  await from.live(81, 90, 2, true)
+  from.store.stageTrimAudit(from.store.audit.last)
+  await from.flush()
+  const to = await lagging(new MemoryDisk())
+  await received(to, await chunksOf(from.store))
+  t.match(to.store.audit, { first: 181, last: 180 })
+  for (const peer of [from, to]) await peer.live(91, 92, 3, true)
+  t.same(await allEvents(to.store), await allEvents(from.store))
+  t.equal((await allEvents(to.store)).length, 4)
+  await to.store.close()
+  await to.open()
+  t.same(await allEvents(to.store), await allEvents(from.store))
+  await to.store.close()
+  await from.store.close()
+})
+
 t.test('chunks are bounded, also where one row is larger than all of them', async (t) => {
   const from = await Peer.formed(new MemoryDisk(), 'n1')
   await from.vote(2, 'n1')
