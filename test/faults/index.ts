@@ -6,6 +6,7 @@ import type { Fault } from './fault.js'
 import { linearizabilityFaults } from './linearizability.js'
 import { machineFaults } from './machine.js'
 import { protocolFaults } from './protocol.js'
+import { raftFaults } from './raft.js'
 import { replicaFaults } from './replica.js'
 import { storageFaults } from './storage.js'
 
@@ -16,6 +17,7 @@ export const faults: readonly Fault[] = [
   ...linearizabilityFaults,
   ...machineFaults,
   ...protocolFaults,
+  ...raftFaults,
   ...replicaFaults,
   ...storageFaults,
 ]

@@ -7,7 +7,7 @@ import { type Member, World } from './world.js'
 
 const STEPS = 2_000
 /** Steps of calm, and then of storm. */
-const WEATHER = 250
+const WEATHER = 400
 /** Of kindness, in ticks. */
 const ROUNDS = 200
 
@@ -19,7 +19,7 @@ function happen(world: World, storm: boolean): void {
   else if (dice < 0.62) deliverOne(world)
   else if (dice < 0.82) world.land(member)
   else if (dice < 0.89) world.propose(leaderOr(world, member), 1 + Math.floor(world.random() * 6))
-  else if (dice < 0.92) world.read(member)
+  else if (dice < 0.92) world.read(leaderOr(world, member))
   else if (storm || dice < 0.925) mishap(world, member)
 }
 
@@ -30,7 +30,8 @@ function mishap(world: World, member: Member): void {
   else if (dice < 0.4) world.start(member)
   else if (dice < 0.45) world.link(member, other, false)
   else if (dice < 0.55) world.link(member, other, true)
-  else if (dice < 0.61) world.cut.add(`${member.id}>${other.id}`)
+  else if (dice < 0.59) world.cut.add(`${member.id}>${other.id}`)
+  else if (dice < 0.63) isolate(world, leaderOr(world, member))
   else if (dice < 0.72) world.cut.clear()
   else if (dice < 0.77) world.trim(member)
   else if (dice < 0.8) world.feed(leaderOr(world, member), (core) => core.transferLeadership(other.id))
@@ -51,8 +52,15 @@ function deliverOne(world: World): void {
   if (parcels.length > 200) for (const old of parcels.splice(0, 100)) world.lose(old)
 }
 
+/** Somebody who believes to lead; there may be several. */
 function leaderOr(world: World, member: Member): Member {
-  return world.members.find(({ core }) => core?.status.role === 'leader') ?? member
+  const leaders = world.members.filter(({ core }) => core?.status.role === 'leader')
+  return leaders.length > 0 && world.chance(0.9) ? world.pick(leaders) : member
+}
+
+/** It hears nobody, nobody hears it, and no link says so. */
+function isolate(world: World, member: Member): void {
+  for (const { id } of world.members) world.cut.add(`${member.id}>${id}`).add(`${id}>${member.id}`)
 }
 
 function drawVoters(world: World): [string[], string[]] {
@@ -69,6 +77,7 @@ function drawVoters(world: World): [string[], string[]] {
 /** The world is kind: everybody runs, hears everybody, and writes at once. True once all members have applied a new entry. */
 function heals(world: World): boolean {
   world.cut.clear()
+  world.calm = true
   for (const member of world.members) {
     world.start(member)
     for (const other of world.members) if (other !== member) world.feed(member, (core) => core.linkUp(other.id))
