@@ -227,6 +227,7 @@ export interface RaftStart {
 
 /** The seam of raft/. Inputs never throw for what a peer sent; they throw where the owner breaks the contract. */
 export interface RaftCore<E extends LogEntry> {
+  /** A live view: what must outlast the next input is to be copied. */
   readonly status: RaftStatus
   /** Of a leader: a quorum has answered within an election timeout. Time may be gathered only while it is true. */
   readonly quorumFresh: boolean
