@@ -27,7 +27,7 @@ export const PEER_LIMITS = {
   /** Connections that have not shown who they are, or are being turned away. */
   strangersMax: 64,
   greetingMsMax: 1_000,
-  dialMsMax: 1_000,
+  dialMsMax: 600,
 
   // a link's life
   /** A link on which nothing else was sent for so long says that it is there. */

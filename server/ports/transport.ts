@@ -23,7 +23,10 @@ export interface TransportListener {
   /** The bytes are the listener's from now on. */
   message(from: PeerName, channel: Channel, bytes: Uint8Array): void
   linkUp(peer: PeerName): void
-  /** After it, nothing that was sent on that link arrives any more, in either direction. */
+  /**
+   * After it, nothing of that link is told here any more. What was sent on it just before may still reach the peer until that notices, too,
+   * but never once a later link of the two is up there.
+   */
   linkDown(peer: PeerName): void
   /** There is room again on a channel of this peer, after a send was refused. */
   room(peer: PeerName, channel: Channel): void

@@ -5,6 +5,7 @@ import { failoverFaults } from './failover.js'
 import type { Fault } from './fault.js'
 import { linearizabilityFaults } from './linearizability.js'
 import { machineFaults } from './machine.js'
+import { peersFaults } from './peers.js'
 import { protocolFaults } from './protocol.js'
 import { raftFaults } from './raft.js'
 import { replicaFaults } from './replica.js'
@@ -16,6 +17,7 @@ export const faults: readonly Fault[] = [
   ...failoverFaults,
   ...linearizabilityFaults,
   ...machineFaults,
+  ...peersFaults,
   ...protocolFaults,
   ...raftFaults,
   ...replicaFaults,

@@ -7,7 +7,6 @@ import t, { type Test } from 'tap'
 import { Remembered, realClock, realRandom } from '../support/real.js'
 import { until } from '../support/until.js'
 import { introduce, type Member, numbered, Recorder } from './compliance.js'
-import { TcpWorld } from './tcpworld.js'
 
 const A = 'n1@d1'
 const B = 'n2@d2'
@@ -53,12 +52,17 @@ t.test('neighbouring formats work together, in what both speak; others are refus
   t.notOk(left.transport.linked('n3@d3'))
 })
 
-t.test('two that dial each other at the same moment end with one link, told once, every time', async (t) => {
-  const world = new TcpWorld()
-  t.teardown(() => world.close())
-  for (let round = 0; round < 60; round++) {
-    const a = await world.member(A)
-    const b = await world.member(B)
+t.test('two that dial each other at the same moment end with one link, told once, and try once each', async (t) => {
+  const rounds = 60
+  let dials = 0
+  const dial: Sockets['dial'] = (address) => {
+    dials++
+    return plainSockets.dial(address)
+  }
+  const sockets = { ...plainSockets, dial }
+  for (let round = 0; round < rounds; round++) {
+    const a = await member(t, A, { sockets })
+    const b = await member(t, B, { sockets })
     introduce(a, b)
     await until(() => a.transport.linked(B) && b.transport.linked(A))
     a.transport.send(B, CHANNEL.raft, numbered(round, 4))
@@ -69,7 +73,8 @@ t.test('two that dial each other at the same moment end with one link, told once
     await a.transport.close()
     await b.transport.close()
   }
-  t.pass('60 rounds')
+  // A busy machine may cost one or another try more.
+  t.ok(dials <= 2.5 * rounds, `${dials} tries in ${rounds} rounds`)
 })
 
 t.test('a peer that was away for long is linked as soon as it is back: it dials itself', async (t) => {
