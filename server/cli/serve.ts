@@ -85,6 +85,13 @@ export const serve = command({
       env: 'LEASEHOLD_AUDIT_BYTES',
       help: 'how large the history may grow (default: 1 GiB)',
     },
+    'disk-low-bytes': {
+      type: 'integer',
+      min: 0,
+      value: 'BYTES',
+      env: 'LEASEHOLD_DISK_LOW_BYTES',
+      help: 'with less room on the disk nothing that grows is taken (default: 128 MiB)',
+    },
     'log-level': {
       type: 'string',
       choices: ['debug', 'info', 'warn', 'error', 'silent'],
@@ -149,6 +156,7 @@ interface Wish {
   readonly advertise: string | undefined
   readonly 'audit-age': string | undefined
   readonly 'audit-bytes': number | undefined
+  readonly 'disk-low-bytes': number | undefined
 }
 
 async function start(
@@ -172,6 +180,7 @@ async function start(
       ...(wish.advertise !== undefined && { advertise: wish.advertise }),
       ...(wish['audit-age'] !== undefined && { auditAgeMs: readDuration(wish['audit-age']) }),
       ...(wish['audit-bytes'] !== undefined && { auditBytes: wish['audit-bytes'] }),
+      ...(wish['disk-low-bytes'] !== undefined && { diskLowBytes: wish['disk-low-bytes'] }),
     })
   } catch (error) {
     if (error instanceof PeeringError) throw new CliError(EXIT.refused, about(wish.data, error.message))

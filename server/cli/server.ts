@@ -9,7 +9,7 @@ import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
 import { answerAsFormed, Door, TcpTransport } from '../peers/index.js'
 import { createReplica, RaftLog, type RetentionOptions } from '../replica/index.js'
-import { openStore, type Store } from '../storage/index.js'
+import { HEADROOM, Headroom, openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
 import { realClock } from './clock.js'
 import { addressText } from './clusterlist.js'
@@ -32,6 +32,8 @@ export interface ServerConfig {
   /** The audit is kept so long, and no larger; defaults are the replica's. */
   readonly auditAgeMs?: number
   readonly auditBytes?: number
+  /** With less room on the disk nothing that grows is taken; the default is storage's. */
+  readonly diskLowBytes?: number
   /** The server cannot go on (a failed write, a hung disk): nothing it said is in doubt, but the process must end. */
   readonly fatal: (error: Error) => void
 }
@@ -80,7 +82,13 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     for (const notice of store.recovered.notices) telemetry.log('warn', 'damage found', { notice })
     const log = new RaftLog({ store, fatal, ...(await linksOf(store, machine, door, together)), ...shared })
     const reached = { url: advertisedUrl(config), peerUrl: door === null ? '' : peering.advertised }
-    const replica = await createReplica({ log, store, machine, fatal, ...reached, ...retentionOf(config), ...shared })
+    const headroom = headroomOf(store, config)
+    const replica = await createReplica({
+      ...{ log, store, machine, fatal, headroom },
+      ...reached,
+      ...retentionOf(config),
+      ...shared,
+    })
     open.push(() => replica.close())
     const stall = watchLoop()
     open.push(async () => stall.close())
@@ -110,6 +118,11 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     await closeAll().catch(() => undefined)
     throw error
   }
+}
+
+function headroomOf(store: Store, { diskLowBytes: lowBytes = HEADROOM.lowBytes }: ServerConfig): Headroom {
+  const enoughBytes = lowBytes + (HEADROOM.enoughBytes - HEADROOM.lowBytes)
+  return new Headroom(() => store.freeBytes(), { lowBytes, enoughBytes })
 }
 
 function retentionOf({ auditAgeMs, auditBytes }: ServerConfig): RetentionOptions {

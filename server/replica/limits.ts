@@ -61,11 +61,6 @@ export const REPLICA_LIMITS = {
   tailEntries: 8_192,
   tailBytes: 16 * MIB,
 
-  // the disk
-  /** Below so many free bytes nothing that grows is taken: several batches, a checkpoint and what LevelDB compacts still fit. */
-  diskLowBytes: 128 * MIB,
-  diskRecoveredFactor: 1.25,
-
   // the audit
   auditAgeMs: 7 * DAY_MS,
   auditBytes: 1_024 * MIB,
@@ -94,11 +89,6 @@ export function assertReplicaLimits(l: { readonly [K in keyof typeof REPLICA_LIM
     [l.electionMsMax < l.readMsMax, 'a read outlives an election'],
     [l.inboundBytesMax >= 2 * l.forwardedMax * l.batchBytesMax, 'two members may send as much as they may'],
     [l.handoverMsMax < l.drainMsMax, 'who hands over still has time to finish what it accepted'],
-    [
-      l.diskLowBytes >= 4 * (l.batchBytesMax + l.inboundBytesMax),
-      'below the watermark there is room for what was accepted',
-    ],
-    [l.diskRecoveredFactor > 1, 'room that comes and goes does not flap'],
     [l.drainMsMax < l.closeMsMax, 'what could not be drained is written down in time'],
     [l.batchBytesMax >= 2 * LIMITS.frameBytesMax, 'a frame of commands fits a batch'],
     [l.batchCommandsMax >= LIMITS.frameRequestsMax, 'the requests of a frame fit a batch'],

@@ -1,6 +1,6 @@
 /** What a replica is made of: the wiring brings the log, the store and the machine; tests also bring narrower limits. */
 import type { Clock, Random, Telemetry } from '../ports/index.js'
-import type { Store } from '../storage/index.js'
+import type { Headroom, Store } from '../storage/index.js'
 import type { CheckpointOptions } from './checkpoint.js'
 import type { GatheringOptions } from './gathering.js'
 import type { ReplicatedLog } from './log.js'
@@ -16,8 +16,8 @@ export interface ReplicaOptions extends GatheringOptions, CheckpointOptions, Ret
   readonly random: Random
   readonly telemetry: Telemetry
   readonly memberId: string
-  /** Below so many free bytes on the disk nothing that grows is taken. */
-  readonly diskLowBytes?: number
+  /** Watches the disk: while it is low, nothing that grows is taken. Left out: nobody watches. */
+  readonly headroom?: Pick<Headroom, 'low' | 'check'>
   /** For a snapshot to be loaded into; left out: the usual one. */
   readonly freshMachine?: () => FreshMachine
   /** Where clients and members reach this one, for the others to tell; '' or left out: nothing is said. */

@@ -14,8 +14,7 @@ import {
 } from '@leasehold/protocol'
 import type { MemberView } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
-import type { EventPage, EventQuery, Store } from '../storage/index.js'
-import { DiskSpace } from './diskspace.js'
+import type { EventPage, EventQuery, Headroom, Store } from '../storage/index.js'
 import type { RevokedListener } from './feed.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { ReplicatedLog } from './log.js'
@@ -45,7 +44,7 @@ export class Shell implements Replica {
   readonly #pipeline: Pipeline
   readonly #retention: Retention
   readonly #watchdog: Watchdog
-  readonly #space: DiskSpace
+  readonly #headroom: Pick<Headroom, 'low' | 'check'>
   /** Of this cluster, as far as was applied here: not yet, or one of it, or no longer. */
   #standing: 'unknown' | 'member' | 'removed' = 'unknown'
   readonly #stopTicks: () => void
@@ -69,7 +68,7 @@ export class Shell implements Replica {
     const nowMs = options.clock.monotonicMs()
     this.#auditCheckedMs = nowMs
     this.#retention = new Retention(options.store, options)
-    this.#space = new DiskSpace(options.store, options.telemetry, options.diskLowBytes)
+    this.#headroom = options.headroom ?? { low: false, check: async () => false }
     this.#watchdog = new Watchdog(nowMs, (error) => this.#die(error))
     this.#pipeline = new Pipeline(options, {
       admitted: () => this.#admitted(),
@@ -110,7 +109,7 @@ export class Shell implements Replica {
 
   get ready(): boolean {
     if (this.#state !== 'serving' || this.#standing === 'removed') return false
-    return this.#pipeline.serving && !this.#watchdog.slow && !this.#space.low
+    return this.#pipeline.serving && !this.#watchdog.slow && !this.#headroom.low
   }
 
   get inFlight(): number {
@@ -121,7 +120,7 @@ export class Shell implements Replica {
     if (this.#state !== 'serving') {
       this.#pipeline.refuse(to, id, attempt, this.#state === 'starting' ? 'NO_QUORUM' : 'SHUTTING_DOWN')
     } else if (this.#standing === 'removed') this.#pipeline.refuse(to, id, attempt, 'NO_QUORUM', REMOVED)
-    else if (this.#space.low && command.op === OP.acquire)
+    else if (this.#headroom.low && command.op === OP.acquire)
       this.#pipeline.refuse(to, id, attempt, 'OVERLOADED', DISK_LOW)
     else this.#pipeline.submit(command, to, id, attempt, deadlineMs)
   }
@@ -198,13 +197,25 @@ export class Shell implements Replica {
 
   #gauge(nowMs: number): void {
     this.#gaugedMs = nowMs
-    void this.#space.check()
-    // Another leader may have room; where none has, this one goes on with what gives room back.
-    if (this.#space.low) this.#log.transferLeadership(null)
+    void this.#checkDisk()
     this.#pipeline.announce()
     this.#telemetry.gauge('leases', this.#machine.leaseCount)
     this.#telemetry.gauge('waiters', this.#machine.waiterCount)
     this.#telemetry.gauge('apply_lag', this.#log.status.commitIndex - this.#pipeline.appliedIndex)
+  }
+
+  async #checkDisk(): Promise<void> {
+    const before = this.#headroom.low
+    try {
+      const low = await this.#headroom.check()
+      if (low && !before) this.#telemetry.log('error', 'disk nearly full', { refuses: 'growth' })
+      if (!low && before) this.#telemetry.log('info', 'disk has room again')
+      // Another leader may have room; where none has, this one goes on with what gives room back.
+      if (low && this.#state === 'serving') this.#log.transferLeadership(null)
+    } catch (error) {
+      // A disk that cannot say how full it is says so when it is written to.
+      this.#telemetry.log('warn', 'free space unknown', { reason: String(error) })
+    }
   }
 
   /** Whether the configuration names this member. One that catches up sees old ones first, which did not name it yet. */

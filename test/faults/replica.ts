@@ -121,8 +121,8 @@ export const replicaFaults: readonly Fault[] = [
     name: 'replica: what was accepted is forgotten at the end',
     claim: 'close finishes what was accepted',
     file: 'server/replica/pipeline.ts',
-    find: '(this.inFlight > 0 || this.#outbound.busy || this.#store.flushing)) await moved()',
-    replace: '(this.inFlight < 0 || this.#store.flushing)) await moved()',
+    find: 'this.inFlight > 0 || this.#outbound.busy || this.#store.flushing',
+    replace: 'this.inFlight < 0',
     tests: [test('upkeep'), test('durable')],
   },
 ]

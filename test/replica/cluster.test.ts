@@ -373,7 +373,7 @@ t.test('a member that is removed says so, and calls nothing that it sent unexecu
 })
 
 t.test('a leader with a nearly full disk hands over', async (t) => {
-  const cluster = await Cluster.of(3, 1, { diskLowBytes: 1_000_000 })
+  const cluster = await Cluster.of(3)
   const old = cluster.leader
   old.disk.capacityBytes = 500_000
   await cluster.run(2_500)

@@ -14,7 +14,7 @@ import {
 import { type Entry, Machine } from '@leasehold/server/machine'
 import { type Clock, type Random, silent } from '@leasehold/server/ports'
 import { createReplica, RaftLog, type Replica, type ReplicaOptions } from '@leasehold/server/replica'
-import { formDirectory, MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
+import { formDirectory, Headroom, MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
 import { VirtualClock } from '../support/virtualclock.js'
 import { Inbox } from '../support/world.js'
 import { Network } from './network.js'
@@ -103,7 +103,8 @@ export class Member {
     const { store } = this
     const shared = { store, clock, random, telemetry: silent, fatal }
     const log = new RaftLog({ ...shared, transport: network.transport(this.peer) })
-    const starting = createReplica({ ...shared, log, machine, memberId, ...options })
+    const headroom = new Headroom(() => store.freeBytes(), { lowBytes: 1_000_000, enoughBytes: 2_000_000 })
+    const starting = createReplica({ ...shared, log, machine, memberId, headroom, ...options })
     let settled = false
     starting.finally(() => (settled = true)).catch(() => {})
     while (!settled) await virtual.settle()

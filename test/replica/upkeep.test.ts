@@ -14,6 +14,7 @@ import {
   wallMs,
 } from '@leasehold/protocol'
 import { assertReplicaLimits, LogTail, REPLICA_LIMITS, Retention } from '@leasehold/server/replica'
+import { Headroom } from '@leasehold/server/storage'
 import t from 'tap'
 import { fakeWorld, Recorder, renewal, waitingFor } from './fakes.js'
 
@@ -318,10 +319,12 @@ t.test('status names the member, its cluster and where it stands', async (t) => 
 t.test(
   'a disk that is nearly full refuses what grows, and takes what gives room back; it recovers at a higher mark',
   async (t) => {
-    const { clock, store, replica } = await fakeWorld({ diskLowBytes: 1_000 })
+    let free = Number.POSITIVE_INFINITY
+    const headroom = new Headroom(async () => free, { lowBytes: 1_000, enoughBytes: 1_250 })
+    const { clock, replica } = await fakeWorld({ headroom })
     const r = new Recorder()
     await clock.run(1_100)
-    store.freeBytesNow = 999
+    free = 999
     await clock.run(1_100)
     t.equal(replica.ready, false)
     replica.submit(waitingFor('x'), r, 1, 1, NEVER)
@@ -334,13 +337,13 @@ t.test(
         [2, OK],
       ]),
     )
-    store.freeBytesNow = 1_100
+    free = 1_100
     await clock.run(1_100)
     t.equal(replica.ready, false, 'a little more room is not enough')
-    store.freeBytesNow = 1_300
+    free = 1_300
     await clock.run(1_100)
     t.equal(replica.ready, true)
-    store.freeBytes = () => Promise.reject(new Error('EIO'))
+    headroom.check = () => Promise.reject(new Error('EIO'))
     await clock.run(1_100)
     t.equal(replica.ready, true, 'what is not known is not held against it')
   },
