@@ -13,8 +13,7 @@ import {
   waiterId,
   wallMs,
 } from '@leasehold/protocol'
-import { assertReplicaLimits, LogTail, REPLICA_LIMITS, Retention } from '@leasehold/server/replica'
-import { Headroom } from '@leasehold/server/storage'
+import { assertReplicaLimits, Headroom, LogTail, REPLICA_LIMITS, Retention } from '@leasehold/server/replica'
 import t from 'tap'
 import { fakeWorld, Recorder, renewal, waitingFor } from './fakes.js'
 
