@@ -1,4 +1,5 @@
 /** All commands, in the order in which the help lists them. */
+import { clusterCommands } from './cluster.js'
 import type { Command } from './command.js'
 import { dev } from './dev.js'
 import { history } from './history.js'
@@ -9,4 +10,14 @@ import { serve } from './serve.js'
 import { status } from './status.js'
 import { watch } from './watch.js'
 
-export const commands: readonly Command[] = [serve, dev, run, ...leaseCommands, watch, history, status, recover]
+export const commands: readonly Command[] = [
+  serve,
+  dev,
+  run,
+  ...leaseCommands,
+  watch,
+  history,
+  status,
+  ...clusterCommands,
+  recover,
+]

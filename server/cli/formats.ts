@@ -5,6 +5,7 @@ import {
   checkMemberId,
   checkMeta,
   checkName,
+  checkPeerId,
   checkPrefix,
   checkTtlMs,
   checkWaitMs,
@@ -40,6 +41,8 @@ export function readDuration(text: string, field = 'it'): number {
 export const FORMATS = {
   name: (text) => checkName(text, 'it'),
   memberId: (text) => checkMemberId(text, 'it'),
+  /** A member's name, or MEMBER@DIRECTORY. */
+  peer: (text) => (text.includes('@') ? checkPeerId(text, 'it') : checkMemberId(text, 'it')),
   member: parseMember,
   cluster: parseCluster,
   prefix: (text) => checkPrefix(text, 'it'),

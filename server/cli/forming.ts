@@ -127,10 +127,17 @@ const ASK_AGAIN_MS = 500
  * For a directory that joined a cluster and has nothing of it yet: where its members are. Asks the listed ones until one of them knows
  * this directory.
  */
-export async function introduction(
-  store: Store,
-  { door, memberId, cluster }: Together,
-): Promise<Record<PeerId, string>> {
+export async function introduction(store: Store, together: Together): Promise<Record<PeerId, string>> {
+  // Nothing else keeps the process here by now.
+  together.door.keepAlive(true)
+  try {
+    return await introduced(store, together)
+  } finally {
+    together.door.keepAlive(false)
+  }
+}
+
+async function introduced(store: Store, { door, memberId, cluster }: Together): Promise<Record<PeerId, string>> {
   const self = peerIdOf(memberId, store.recovered.identity.directoryId)
   const addresses = addressesOf(cluster)
   const ask = { versions: VERSIONS, peer: self, members: [...addresses.keys()], founds: false }

@@ -11,6 +11,10 @@ import { seconds } from './output.js'
 /** An answer may hold a page of events, each under 4 KiB. */
 const ANSWER_BYTES_MAX = 16 * 1024 * 1024
 
+/** Temporary Redirect: the same request at another place. Leadership may change twice before it gives up. */
+const ELSEWHERE = 307
+const HOPS_MAX = 3
+
 export interface HttpClientOptions {
   readonly url: string
   readonly clientName: string
@@ -61,7 +65,7 @@ export class HttpClient {
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = AbortSignal.any([this.#options.signal, timeout])
     try {
-      const response = await this.#send(query, signal)
+      const response = await this.#follow(query, signal)
       const text = await readAll(response)
       const status = response.statusCode ?? 0
       const body = parseBody(text)
@@ -92,8 +96,21 @@ export class HttpClient {
     }
   }
 
-  #send(query: Query, signal: AbortSignal): Promise<IncomingMessage> {
-    const target = new URL(this.#options.url)
+  /** Members send changes that are the leader's on to it. */
+  async #follow(query: Query, signal: AbortSignal): Promise<IncomingMessage> {
+    let response = await this.#send(query, signal)
+    for (let hops = 0; response.statusCode === ELSEWHERE && hops < HOPS_MAX; hops++) {
+      const { location } = response.headers
+      if (location === undefined || !URL.canParse(location)) break
+      response.resume()
+      const { origin, pathname, search } = new URL(location)
+      response = await this.#send({ ...query, path: pathname + search }, signal, origin)
+    }
+    return response
+  }
+
+  #send(query: Query, signal: AbortSignal, url = this.#options.url): Promise<IncomingMessage> {
+    const target = new URL(url)
     const body = query.body === undefined ? null : JSON.stringify(query.body)
     return new Promise((resolve, reject) => {
       const send = target.protocol === 'https:' ? requestHttps : requestHttp

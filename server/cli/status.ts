@@ -1,22 +1,8 @@
 /** `leasehold status`: is the server up, does it serve, and what does it hold. */
+import { type ClusterBody, membersTable } from './cluster.js'
 import { command, EXIT } from './command.js'
 import { connect, connectionFlags } from './connection.js'
-import { pairs, seconds, table } from './output.js'
-
-interface ClusterBody {
-  readonly clusterId: string
-  readonly leader: string | null
-  readonly term: number
-  readonly commitIndex: number
-  readonly clusterMs: number
-  readonly members: readonly {
-    readonly id: string
-    readonly role: string
-    readonly url: string | null
-    readonly voter: boolean
-    readonly appliedIndex: number
-  }[]
-}
+import { pairs, seconds } from './output.js'
 
 export const status = command({
   name: 'status',
@@ -43,14 +29,7 @@ export const status = command({
           io.color,
         ),
       )
-      const rows = body.members.map((member) => [
-        member.id,
-        member.role,
-        member.voter ? 'voter' : 'learner',
-        member.url ?? '-',
-        String(member.appliedIndex),
-      ])
-      io.out(`\n${table(['MEMBER', 'ROLE', 'VOTES', 'URL', 'APPLIED'], rows, io.color)}`)
+      io.out(`\n${membersTable(body, io.color)}`)
     }
     return ready.status === 200 ? EXIT.done : EXIT.unavailable
   },

@@ -26,6 +26,7 @@ export interface ClusterBody {
     readonly peerUrl: string | null
     readonly voter: boolean
     readonly appliedIndex: number | null
+    readonly directoryId: string
   }[]
 }
 
