@@ -2,7 +2,7 @@
 import { hostname, userInfo } from 'node:os'
 import { LIMITS } from '@leasehold/protocol'
 import type { Io } from './command.js'
-import { readDuration } from './formats.js'
+import { readDuration, readUrls } from './formats.js'
 import { HttpClient } from './http.js'
 
 export const DEFAULT_URL = 'http://127.0.0.1:7420'
@@ -10,7 +10,7 @@ export const DEFAULT_URL = 'http://127.0.0.1:7420'
 export const connectionFlags = {
   url: {
     type: 'string',
-    format: 'url',
+    format: 'urls',
     value: 'URL',
     env: 'LEASEHOLD_URL',
     default: DEFAULT_URL,
@@ -33,6 +33,27 @@ export const connectionFlags = {
   json: { type: 'boolean', help: "print the server's answer as JSON" },
 } as const
 
+/** What an acquire is asked with, wherever a command acquires. */
+export const wishFlags = {
+  ttl: { type: 'string', format: 'ttl', value: 'DURATION', default: '10s', help: 'how long it lives unless renewed' },
+  wait: { type: 'string', format: 'wait', value: 'DURATION', default: '0ms', help: 'how long to wait in the queue' },
+  holder: {
+    type: 'string',
+    format: 'name',
+    value: 'HOLDER',
+    env: 'LEASEHOLD_HOLDER',
+    help: 'who shall hold it (default: user@host)',
+  },
+  priority: {
+    type: 'integer',
+    min: -1_000,
+    max: 1_000,
+    value: 'N',
+    default: 0,
+    help: 'higher ones are served first',
+  },
+} as const
+
 interface Connection {
   readonly url: string
   readonly client: string | undefined
@@ -41,7 +62,7 @@ interface Connection {
 
 export function connect(settings: Connection, io: Io): HttpClient {
   return new HttpClient({
-    url: settings.url,
+    urls: readUrls(settings.url),
     clientName: settings.client ?? whoami(),
     timeoutMs: readDuration(settings.timeout, 'timeout'),
     signal: io.signal,

@@ -26,6 +26,13 @@ const url: Check = (text) => {
   }
 }
 
+/** The members of one cluster. Throws as `url` does. */
+export function readUrls(text: string): readonly string[] {
+  const urls = text.split(',').map((one) => one.trim())
+  for (const one of urls) url(one)
+  return urls
+}
+
 const token: Check = (text) => {
   const value = Number(text)
   if (!/^[0-9]+$/.test(text) || value < 1 || value > LIMITS.tokenMax) {
@@ -54,6 +61,7 @@ export const FORMATS = {
   idempotencyKey: (text) => checkIdempotencyKey(text, 'it'),
   address: parseAddress,
   url,
+  urls: readUrls,
   token,
 } as const satisfies Record<string, Check>
 

@@ -16,7 +16,8 @@ const ELSEWHERE = 307
 const HOPS_MAX = 3
 
 export interface HttpClientOptions {
-  readonly url: string
+  /** Members of one cluster, one at least. */
+  readonly urls: readonly string[]
   readonly clientName: string
   readonly timeoutMs: number
   readonly signal: AbortSignal
@@ -59,30 +60,43 @@ export class HttpClient {
     this.#options = options
   }
 
-  /** Throws CliError for refusals (exit code 1) and when no answer comes (3). */
+  /**
+   * Asks the first member that can be reached and serves: what another one turned away was not executed. Throws CliError for refusals
+   * (exit code 1) and when no answer comes (3).
+   */
   async ask<Body>(query: Query): Promise<Answer<Body>> {
     const timeoutMs = this.#options.timeoutMs + (query.waitMs ?? 0)
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = AbortSignal.any([this.#options.signal, timeout])
+    let at = ''
     try {
-      const response = await this.#follow(query, signal)
-      const text = await readAll(response)
-      const status = response.statusCode ?? 0
-      const body = parseBody(text)
-      if ((status >= 200 && status < 300) || query.expect?.includes(status)) return { status, body: body as Body, text }
-      throw refusalOf(status, body, this.#options.url)
+      return await this.#first(async (url) => {
+        at = url
+        const response = await this.#follow(url, query, signal)
+        const text = await readAll(response)
+        const status = response.statusCode ?? 0
+        const body = parseBody(text)
+        const ok = (status >= 200 && status < 300) || query.expect?.includes(status)
+        if (!ok) throw refusalOf(status, body, url)
+        return { status, body: body as Body, text }
+      })
     } catch (error) {
       if (error instanceof CliError) throw error
-      throw this.#unavailable(error as Error, timeout.aborted ? timeoutMs : null, query.method !== 'GET')
+      throw this.#unavailable(at, error as Error, timeout.aborted ? timeoutMs : null, query.method !== 'GET')
     }
   }
 
   /** The lines of a stream that ends when the server, or the signal, ends it. Throws CliError. */
   async *lines(path: string, headers: Readonly<Record<string, string>>): AsyncGenerator<string> {
+    let at = ''
     try {
-      const response = await this.#send({ method: 'GET', path, headers }, this.#options.signal)
-      const status = response.statusCode ?? 0
-      if (status !== 200) throw refusalOf(status, parseBody(await readAll(response)), this.#options.url)
+      const response = await this.#first(async (url) => {
+        at = url
+        const opened = await this.#send(url, { method: 'GET', path, headers }, this.#options.signal)
+        const status = opened.statusCode ?? 0
+        if (status !== 200) throw refusalOf(status, parseBody(await readAll(opened)), url)
+        return opened
+      })
       let rest = ''
       for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
         const lines = (rest + chunk).split('\n')
@@ -92,24 +106,37 @@ export class HttpClient {
       }
     } catch (error) {
       if (error instanceof CliError) throw error
-      if (!this.#options.signal.aborted) throw this.#unavailable(error as Error, null, false)
+      if (!this.#options.signal.aborted) throw this.#unavailable(at, error as Error, null, false)
     }
   }
 
+  /** Goes on to the next member where nothing can have been executed at this one. */
+  async #first<T>(ask: (url: string) => Promise<T>): Promise<T> {
+    const { urls } = this.#options
+    for (const url of urls.slice(0, -1)) {
+      try {
+        return await ask(url)
+      } catch (error) {
+        if (!isAway(error)) throw error
+      }
+    }
+    return ask(urls.at(-1)!)
+  }
+
   /** Members send changes that are the leader's on to it. */
-  async #follow(query: Query, signal: AbortSignal): Promise<IncomingMessage> {
-    let response = await this.#send(query, signal)
+  async #follow(url: string, query: Query, signal: AbortSignal): Promise<IncomingMessage> {
+    let response = await this.#send(url, query, signal)
     for (let hops = 0; response.statusCode === ELSEWHERE && hops < HOPS_MAX; hops++) {
       const { location } = response.headers
       if (location === undefined || !URL.canParse(location)) break
       response.resume()
       const { origin, pathname, search } = new URL(location)
-      response = await this.#send({ ...query, path: pathname + search }, signal, origin)
+      response = await this.#send(origin, { ...query, path: pathname + search }, signal)
     }
     return response
   }
 
-  #send(query: Query, signal: AbortSignal, url = this.#options.url): Promise<IncomingMessage> {
+  #send(url: string, query: Query, signal: AbortSignal): Promise<IncomingMessage> {
     const target = new URL(url)
     const body = query.body === undefined ? null : JSON.stringify(query.body)
     return new Promise((resolve, reject) => {
@@ -137,8 +164,8 @@ export class HttpClient {
     })
   }
 
-  #unavailable(error: Error, timedOutMs: number | null, change: boolean): CliError {
-    const { url, signal } = this.#options
+  #unavailable(url: string, error: Error, timedOutMs: number | null, change: boolean): CliError {
+    const { signal } = this.#options
     const code = (error as { code?: string }).code ?? ''
     const executed = change ? '; the request may or may not have been executed' : ''
     if (signal.aborted) return new CliError(EXIT.unavailable, `interrupted${executed}`)
@@ -151,6 +178,16 @@ export class HttpClient {
     if (code === 'ECONNRESET') return new CliError(EXIT.unavailable, `${url} closed the connection${executed}`)
     return new CliError(EXIT.unavailable, `cannot reach ${url}: ${error.message || code}`)
   }
+}
+
+/** Nobody was there to execute anything. */
+const ABSENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'])
+
+/** The member was not there, or turned the request away for itself. */
+function isAway(error: unknown): boolean {
+  if (!(error instanceof CliError)) return ABSENT.has((error as { code?: unknown }).code)
+  const { code } = (error.body ?? {}) as Partial<Problem>
+  return code === 'NO_QUORUM' || code === 'SHUTTING_DOWN'
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

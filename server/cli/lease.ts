@@ -1,6 +1,6 @@
 /** `leasehold lease ...`: one request each, over HTTP. (Streams of changes are in watch.ts.) */
 import { type Command, command, EXIT, type Io } from './command.js'
-import { connect, connectionFlags, whoami } from './connection.js'
+import { connect, connectionFlags, whoami, wishFlags } from './connection.js'
 import { readDuration } from './formats.js'
 import type { Answer } from './http.js'
 import { pairs, seconds, table } from './output.js'
@@ -48,23 +48,7 @@ const acquire = command({
   summary: 'take a lease, or wait for it',
   operands: [NAME],
   flags: {
-    ttl: { type: 'string', format: 'ttl', value: 'DURATION', default: '10s', help: 'how long it lives unless renewed' },
-    wait: { type: 'string', format: 'wait', value: 'DURATION', default: '0ms', help: 'how long to wait in the queue' },
-    holder: {
-      type: 'string',
-      format: 'name',
-      value: 'HOLDER',
-      env: 'LEASEHOLD_HOLDER',
-      help: 'who shall hold it (default: user@host)',
-    },
-    priority: {
-      type: 'integer',
-      min: -1_000,
-      max: 1_000,
-      value: 'N',
-      default: 0,
-      help: 'higher ones are served first',
-    },
+    ...wishFlags,
     'lock-delay': {
       type: 'string',
       format: 'lockDelay',

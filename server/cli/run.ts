@@ -6,8 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { type Client, createClient, type Lease, LeaseholdError } from '@leasehold/client'
 import { command, type Io } from './command.js'
-import { connectionFlags, whoami } from './connection.js'
-import { readDuration } from './formats.js'
+import { connectionFlags, whoami, wishFlags } from './connection.js'
+import { readDuration, readUrls } from './formats.js'
 import { type Stage, Supervisor } from './supervise.js'
 
 /** From sysexits.h EX_TEMPFAIL, and the next one; what shells say about commands that cannot be run. */
@@ -37,23 +37,7 @@ export const run = command({
   takesCommand: true,
   longRunning: true,
   flags: {
-    ttl: { type: 'string', format: 'ttl', value: 'DURATION', default: '10s', help: 'how long it lives unless renewed' },
-    wait: { type: 'string', format: 'wait', value: 'DURATION', default: '0ms', help: 'how long to wait in the queue' },
-    holder: {
-      type: 'string',
-      format: 'name',
-      value: 'HOLDER',
-      env: 'LEASEHOLD_HOLDER',
-      help: 'who shall hold it (default: user@host)',
-    },
-    priority: {
-      type: 'integer',
-      min: -1_000,
-      max: 1_000,
-      value: 'N',
-      default: 0,
-      help: 'higher ones are served first',
-    },
+    ...wishFlags,
     url: connectionFlags.url,
     client: connectionFlags.client,
   },
@@ -65,7 +49,7 @@ export const run = command({
   ],
   async run({ settings, operands: [name = ''], rest, io }) {
     const holder = settings.holder ?? whoami()
-    const client = createClient({ endpoints: [settings.url], name: settings.client ?? whoami() })
+    const client = createClient({ endpoints: readUrls(settings.url), name: settings.client ?? whoami() })
     const ear = new Ear()
     try {
       const ttlMs = readDuration(settings.ttl, 'ttl')

@@ -49,6 +49,37 @@ t.test('a problem document becomes one line and an exit code', async (t) => {
   }
 })
 
+t.test(
+  'of several members the first that serves is asked; what may have been executed is not asked for again',
+  async (t) => {
+    const asked: string[] = []
+    const member = (name: string, status: number, body: object) =>
+      answering(t, (request, response) => {
+        asked.push(name)
+        always(status, body)(request, response)
+      })
+    const lease = { name: 'a', holder: 'h', token: 3, ttlMs: 1, remainingMs: 1, state: 'held', waiters: 0, meta: null }
+    const gone = await answering(t, always(200, lease))
+    const going = await member('going', 503, { code: 'SHUTTING_DOWN' })
+    const alone = await member('alone', 503, { code: 'NO_QUORUM', detail: 'No quorum here' })
+    const serving = await member('serving', 200, lease)
+    const unsure = await member('unsure', 504, { code: 'OUTCOME_UNKNOWN', title: 'Outcome unknown' })
+    const nobody = 'http://127.0.0.1:9'
+    const found = await leasehold(['lease', 'get', 'a', '--json'], {
+      LEASEHOLD_URL: [nobody, going, alone, serving, gone].join(),
+    })
+    t.same([found.code, JSON.parse(found.out)], [0, lease])
+    t.same(asked, ['going', 'alone', 'serving'])
+    const doubt = await leasehold(['lease', 'release', 'a', '--token', '3', '--url', `${unsure},${serving}`])
+    t.same([doubt.code, asked.at(-1)], [3, 'unsure'])
+    const none = await leasehold(['lease', 'get', 'a', '--url', `${nobody}, ${alone}`])
+    t.equal(none.code, 3)
+    t.match(none.err, /No quorum here/, 'the last one says why')
+    const typo = await leasehold(['lease', 'get', 'a', '--url', `${serving},,${serving}`])
+    t.equal(typo.code, 2)
+  },
+)
+
 t.test('what is no Leasehold server is called so', async (t) => {
   const url = await answering(t, always(502, '<html>Bad gateway</html>'))
   const outcome = await leasehold(['status', '--url', url])
