@@ -9,6 +9,7 @@ import { peersFaults } from './peers.js'
 import { protocolFaults } from './protocol.js'
 import { raftFaults } from './raft.js'
 import { replicaFaults } from './replica.js'
+import { simulationFaults } from './simulation.js'
 import { storageFaults } from './storage.js'
 
 export const faults: readonly Fault[] = [
@@ -21,5 +22,6 @@ export const faults: readonly Fault[] = [
   ...protocolFaults,
   ...raftFaults,
   ...replicaFaults,
+  ...simulationFaults,
   ...storageFaults,
 ]

@@ -74,6 +74,12 @@ export class SimulatedDisk {
     this.#durable.crashed()
   }
 
+  /** Another, empty disk is in its place. */
+  wipe(): void {
+    this.memory = new MemoryDisk()
+    this.#durable.wiped()
+  }
+
   /** After a crash: some synced batches vanish, of which at least one was acknowledged. Returns how to get them back. */
   loseTail(): () => void {
     const whole = this.memory.copy({ unsynced: 'kept' })

@@ -52,6 +52,14 @@ export class Durable {
     this.#terms[1] = 1
   }
 
+  /** Everything is gone. */
+  wiped(): void {
+    this.#terms.length = 0
+    this.#votes.clear()
+    this.term = 0
+    this.crashed()
+  }
+
   /** All up to here is there by way of a snapshot. */
   installed(terms: readonly number[]): void {
     for (let index = 1; index < terms.length; index++) this.#terms[index] = terms[index]!

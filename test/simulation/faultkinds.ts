@@ -22,6 +22,7 @@ export const FAULTS = [
   'disk hang',
   'disk bit flip',
   'disk tail lost',
+  'disk wiped',
   /** These two come by themselves with crashes: a write under way came about unseen, or an unsynced one is gone. */
   'write came about in a crash',
   'unsynced write lost',
@@ -40,6 +41,7 @@ export const BETWEEN_MEMBERS: ReadonlySet<FaultKind> = new Set([
   'member cut off',
   'member cut off one way',
   'leader transfer',
+  'disk wiped',
 ])
 
 /** Those that nobody injects on purpose. */

@@ -1,6 +1,6 @@
 /**
- * `npm run sim -- [--seeds N] [--from S] [--minutes M] [--lanes L] [--twice] [--sizes 1,3,5]`: N simulated worlds, or as many as M
- * minutes allow. A failure prints what broke, the last events and how to see it again. Ends with `N passed, M failed`.
+ * `npm run sim -- [--seeds N] [--from S] [--minutes M] [--lanes L] [--twice] [--stop] [--sizes 1,3,5]`: N simulated worlds, or as many as M
+ * minutes allow; with --stop until one fails. A failure prints what broke, the last events and how to see it again. Ends with `N passed, M failed`.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -16,6 +16,8 @@ interface Order extends LaneOptions {
   readonly from: number
   readonly minutes: number
   readonly lanes: number
+  /** No further seeds after a failure. */
+  readonly stop: boolean
 }
 
 function orderOf(args: readonly string[]): Order | null {
@@ -27,6 +29,7 @@ function orderOf(args: readonly string[]): Order | null {
       minutes: { type: 'string' },
       lanes: { type: 'string', default: String(Math.min(2, availableParallelism())) },
       twice: { type: 'boolean', default: false },
+      stop: { type: 'boolean', default: false },
       sizes: { type: 'string', default: SIZES.join() },
     },
   })
@@ -35,12 +38,13 @@ function orderOf(args: readonly string[]): Order | null {
   const [from, lanes] = [Number(values.from), Number(values.lanes)]
   const sizes = values.sizes.split(',').map(Number)
   const whole = [seeds, from, lanes, ...sizes].every((n) => Number.isInteger(n) && n > 0)
-  return whole && minutes > 0 && lanes <= LANES_MAX ? { seeds, from, minutes, lanes, sizes, twice: values.twice } : null
+  const { twice, stop } = values
+  return whole && minutes > 0 && lanes <= LANES_MAX ? { seeds, from, minutes, lanes, sizes, twice, stop } : null
 }
 
 /** Plays all seeds, each thread taking the next one as soon as it is done. */
 function playAll(
-  { seeds, from, minutes, lanes, sizes, twice }: Order,
+  { seeds, from, minutes, lanes, sizes, twice, stop }: Order,
   played: (outcome: Outcome) => void,
 ): Promise<void> {
   const workerData: LaneOptions = { sizes, twice }
@@ -56,6 +60,7 @@ function playAll(
       }
       worker.on('message', (outcome: Outcome) => {
         played(outcome)
+        if (stop && outcome.breach !== null) next = end
         go()
       })
       worker.on('error', reject)

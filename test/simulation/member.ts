@@ -22,8 +22,6 @@ import type { Reigns } from './reigns.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
 
-const directoryOf = (name: string): string => `d-${name}`
-
 function firstEntry(peers: readonly PeerId[]): Entry {
   const addresses = Object.fromEntries(peers.map((peer) => [peer, `${peer}:1`]))
   const configuration = { voters: peers, outgoing: [], learners: [], addresses }
@@ -53,7 +51,8 @@ export interface MemberParts {
 
 export class Member {
   readonly name: string
-  readonly peer: PeerId
+  /** Changes with its directory. */
+  peer: PeerId
   readonly disk: SimulatedDisk
   readonly durable = new Durable()
   readonly oscillator: Oscillator
@@ -67,8 +66,12 @@ export class Member {
   repair: (() => void) | null = null
   /** What is missing on its disk was acknowledged: it must not start over it. */
   mustRefuse = false
+  /** Its directory was never admitted to the cluster. */
+  outsider = false
   /** Says why it does not start. */
   refusal: string | null = null
+  #directories = 1
+  #founders: readonly PeerId[] = []
   readonly #parts: MemberParts
   readonly #dice: Dice
   readonly #ended: (member: Member) => void
@@ -76,7 +79,7 @@ export class Member {
   /** `ended` is told whenever a process has ended, or has refused to start. */
   constructor(name: string, parts: MemberParts, dice: Dice, ended: (member: Member) => void) {
     this.name = name
-    this.peer = peerIdOf(name, directoryOf(name))
+    this.peer = peerIdOf(name, this.#directoryId)
     this.#parts = parts
     this.#dice = dice
     this.#ended = ended
@@ -84,11 +87,27 @@ export class Member {
     this.oscillator = new Oscillator(parts.scheduler, dice.fork())
   }
 
+  get #directoryId(): string {
+    return `d${this.#directories}-${this.name}`
+  }
+
   /** Its directory begins with the entry that forms the cluster, the same in every member. */
   async form(peers: readonly PeerId[]): Promise<void> {
-    const identity = { clusterId: 'cluster', memberId: this.name, directoryId: directoryOf(this.name) }
+    this.#founders = peers
+    const identity = { clusterId: 'cluster', memberId: this.name, directoryId: this.#directoryId }
     await formDirectory(this.disk.memory, identity, firstEntry(peers))
     this.durable.formed()
+  }
+
+  /** Its disk is lost. The new directory is nobody that the cluster knows, however much it thinks itself a founder. */
+  wipe(): void {
+    this.crash('its disk is lost')
+    this.mend()
+    this.disk.wipe()
+    this.outsider = true
+    this.#directories++
+    this.peer = peerIdOf(this.name, this.#directoryId)
+    void this.form(this.#founders)
   }
 
   get alive(): boolean {
@@ -136,7 +155,6 @@ export class Member {
     this.log = null
     this.#parts.network.crash(this.name)
     this.disk.crash(this.#parts.count, allKept)
-    this.#parts.reigns.ended(this.name)
     this.#ended(this)
   }
 

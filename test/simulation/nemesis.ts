@@ -236,6 +236,8 @@ export class Nemesis {
         if (member.process === null || disk.hanging) return null
         disk.hang()
         return () => disk.unhang()
+      case 'disk wiped':
+        return this.#wipe(member)
       case 'disk tail lost':
         return this.#loseTail(member)
       default:
@@ -250,6 +252,14 @@ export class Nemesis {
     // A member whose log begins later can bring up nobody but by a snapshot.
     member.repair = member.disk.flip(this.#members.length === 1)
     return member.repair === null ? null : undefined
+  }
+
+  /** A minority may lose all it has. */
+  #wipe(member: Member): null | undefined {
+    const lost = this.#members.filter(({ outsider }) => outsider).length
+    if (member.outsider || lost + 1 > (this.#members.length - 1) / 2) return null
+    member.wipe()
+    return undefined
   }
 
   /** Batches that were synced are gone after a crash: the disk lied, and the next start must say so. */

@@ -44,8 +44,6 @@ export class Reigns {
     )
   }
 
-  ended(_member: string): void {}
-
   stamped(member: string, term: number, index: number, timeMs: number): void {
     this.#claims.hold(
       this.#leaderOf.get(term) === member,

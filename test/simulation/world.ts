@@ -85,7 +85,7 @@ class World implements ClientWorld {
       const parts = { scheduler, trace, claims, ledger, reigns, plan, limits, network, count }
       const member = new Member(`n${i}`, parts, this.#dice.fork(), (ended) => this.#ended(ended))
       this.members.push(member)
-      durables.set(member.name, member.durable)
+      durables.set(member.peer, member.durable)
     }
     for (let i = 0; i < plan.clients; i++) this.clients.push(new Client(i, this, this.#dice.fork()))
     const { members } = this
@@ -191,7 +191,11 @@ class World implements ClientWorld {
     let finished = 0
     for (const one of lives) one.then(() => finished++)
     await this.#within(FINISH_MS_MAX, 'every request comes to its end', () => finished === lives.length)
-    await this.#within(EXPIRY_MS_MAX, 'what nobody renews ends', () => !this.members.some((one) => one.machine?.timed))
+    await this.#within(
+      EXPIRY_MS_MAX,
+      'what nobody renews ends',
+      () => !this.members.some((one) => !one.outsider && one.machine?.timed),
+    )
     await this.scheduler.sleep(QUIET_MS)
     await this.#compare()
   }
@@ -212,7 +216,8 @@ class World implements ClientWorld {
     const { claims, ledger } = this
     const digests = new Set<string>()
     const audits = new Set<string>()
-    for (const { name, host, machine } of this.members) {
+    for (const { name, host, machine, outsider } of this.members) {
+      if (outsider) continue
       if (host === null || machine === null) return claims.broken(`${name} is not there in the end`)
       const { appliedIndex } = host.replica.status
       claims.hold(appliedIndex === ledger.last, () => `${name} ends at entry ${appliedIndex} of ${ledger.last}`)
