@@ -13,9 +13,6 @@ const WRITE_MS_MAX = 15
 const SLOW_MS = 60
 const SLOW_MS_MAX = 900
 
-/** Keys of log entries have it in their second byte. */
-const LOG_KIND = 0x65
-
 const never = (): Promise<void> => new Promise(() => {})
 
 export class SimulatedDisk {
@@ -28,7 +25,7 @@ export class SimulatedDisk {
   #hanging: (() => void)[] | null = null
   /** Called at the next commit, before it is done: a fault that waits for a flush. */
   onCommit: (() => void) | null = null
-  readonly #durable: Durable
+  #durable: Durable
   readonly #dice: Dice
 
   constructor(durable: Durable, dice: Dice) {
@@ -75,9 +72,9 @@ export class SimulatedDisk {
   }
 
   /** Another, empty disk is in its place. */
-  wipe(): void {
+  wipe(durable: Durable): void {
     this.memory = new MemoryDisk()
-    this.#durable.wiped()
+    this.#durable = durable
   }
 
   /** After a crash: some synced batches vanish, of which at least one was acknowledged. Returns how to get them back. */
@@ -119,8 +116,8 @@ export class SimulatedDisk {
   }
 
   /** Flips one bit of one row, behind everybody's back. Returns how to take it back, or null where there is no row. */
-  flip(ofLog: boolean): (() => void) | null {
-    const rows = this.memory.rows().filter(([key]) => ofLog || key[1] !== LOG_KIND)
+  flip(): (() => void) | null {
+    const rows = this.memory.rows()
     if (rows.length === 0) return null
     const [key, value] = this.#dice.pick(rows)
     const bad = Uint8Array.from(value)

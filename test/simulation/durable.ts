@@ -3,11 +3,18 @@
  * outside, and what it staged counts from the moment at which its batch is synced; what it says of itself counts for nothing.
  */
 import type { Entry } from '@leasehold/server/machine'
-import type { HardState, Store } from '@leasehold/server/storage'
+import type { HardState, IncomingSnapshot, Store } from '@leasehold/server/storage'
 
 export interface Staged {
   readonly entries: Entry[]
   hardState: HardState | null
+}
+
+interface Watching {
+  /** Entries as they are handed over. */
+  readonly staged: (entries: readonly Entry[]) => void
+  /** A snapshot was installed that ends here. */
+  readonly installed: (last: number) => void
 }
 
 /** One directory. */
@@ -52,22 +59,25 @@ export class Durable {
     this.#terms[1] = 1
   }
 
-  /** Everything is gone. */
-  wiped(): void {
+  /** A snapshot has taken the place of everything up to here, and of what stood after it. */
+  installed(last: number, termOf: (index: number) => number): void {
     this.#terms.length = 0
-    this.#votes.clear()
-    this.term = 0
-    this.crashed()
+    for (let index = 1; index <= last; index++) this.#terms[index] = termOf(index)
   }
 
-  /** All up to here is there by way of a snapshot. */
-  installed(terms: readonly number[]): void {
-    for (let index = 1; index < terms.length; index++) this.#terms[index] = terms[index]!
-  }
-
-  /** The same store, with its writes noted. `staged` sees entries as they are handed over. */
-  watch(store: Store, staged: (entries: readonly Entry[]) => void): Store {
-    const watched: Pick<Store, 'stageEntries' | 'stageHardState' | 'flush'> = {
+  /** The same store, with its writes noted. */
+  watch(store: Store, { staged, installed }: Watching): Store {
+    const watched: Partial<Store> = {
+      receiveSnapshot: () => {
+        const incoming = store.receiveSnapshot()
+        return tampered<IncomingSnapshot>(incoming, {
+          install: async (tables) => {
+            const recovered = await incoming.install(tables)
+            installed(recovered.lastIndex)
+            return recovered
+          },
+        })
+      },
       stageEntries: (entries) => {
         staged(entries)
         this.#staged.entries.push(...entries)

@@ -23,9 +23,12 @@ export const FAULTS = [
   'disk bit flip',
   'disk tail lost',
   'disk wiped',
-  /** These two come by themselves with crashes: a write under way came about unseen, or an unsynced one is gone. */
+  'member joins',
+  'member removed',
+  /** These come by themselves: a write under way at a crash came about unseen, or an unsynced one is gone; somebody lagged too far. */
   'write came about in a crash',
   'unsynced write lost',
+  'snapshot installed',
 ] as const
 export type FaultKind = (typeof FAULTS)[number]
 
@@ -42,7 +45,13 @@ export const BETWEEN_MEMBERS: ReadonlySet<FaultKind> = new Set([
   'member cut off one way',
   'leader transfer',
   'disk wiped',
+  'member joins',
+  'member removed',
 ])
 
 /** Those that nobody injects on purpose. */
-export const BY_THEMSELVES: ReadonlySet<FaultKind> = new Set(['write came about in a crash', 'unsynced write lost'])
+export const BY_THEMSELVES: ReadonlySet<FaultKind> = new Set([
+  'write came about in a crash',
+  'unsynced write lost',
+  'snapshot installed',
+])

@@ -184,9 +184,10 @@ const outcomeOf = ({ executed, replies, settled, revoked, events, moreDue }: App
 export class WatchedMachine extends Machine {
   readonly #by: string
   readonly #ledger: Ledger
-  readonly #alive: () => boolean
+  readonly #alive: (machine: WatchedMachine) => boolean
 
-  constructor(by: string, ledger: Ledger, limits: Partial<MachineLimits>, alive: () => boolean) {
+  /** `alive` says whether its process still is; it is asked at every entry, with the machine that applies it. */
+  constructor(by: string, ledger: Ledger, limits: Partial<MachineLimits>, alive: (machine: WatchedMachine) => boolean) {
     super(limits)
     this.#by = by
     this.#ledger = ledger
@@ -195,6 +196,6 @@ export class WatchedMachine extends Machine {
 
   override apply(entry: Entry): Applied {
     const applied = super.apply(entry)
-    return this.#alive() ? this.#ledger.applied(this.#by, entry, applied, this) : applied
+    return this.#alive(this) ? this.#ledger.applied(this.#by, entry, applied, this) : applied
   }
 }

@@ -2,7 +2,17 @@
  * One member of a simulated world: the real machine, store, log and replica over its own disk and clocks, wired as a server is.
  * Its hardware outlives its processes; a process ends at any effect, and another one is started over what is left.
  */
-import { clusterMs, INTERNAL_OP, logIndex, type PeerId, peerIdOf, run, term, wallMs } from '@leasehold/protocol'
+import {
+  clusterMs,
+  INTERNAL_OP,
+  logIndex,
+  memberOf,
+  type PeerId,
+  peerIdOf,
+  run,
+  term,
+  wallMs,
+} from '@leasehold/protocol'
 import type { Entry, MachineLimits } from '@leasehold/server/machine'
 import { silent, type Transport } from '@leasehold/server/ports'
 import { createReplica, type LogFollower, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
@@ -22,9 +32,12 @@ import type { Reigns } from './reigns.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
 
+export const addressOf = (peer: PeerId): string => `${memberOf(peer)}:1`
+
+const addressesOf = (peers: readonly PeerId[]) => Object.fromEntries(peers.map((peer) => [peer, addressOf(peer)]))
+
 function firstEntry(peers: readonly PeerId[]): Entry {
-  const addresses = Object.fromEntries(peers.map((peer) => [peer, `${peer}:1`]))
-  const configuration = { voters: peers, outgoing: [], learners: [], addresses }
+  const configuration = { voters: peers, outgoing: [], learners: [], addresses: addressesOf(peers) }
   return {
     term: term(1),
     index: logIndex(1),
@@ -47,6 +60,8 @@ export interface MemberParts {
   readonly limits: MachineLimits
   readonly network: VirtualNetwork
   readonly count: (kind: FaultKind) => void
+  /** Of every directory that there ever was. */
+  readonly durables: Map<PeerId, Durable>
 }
 
 export class Member {
@@ -54,7 +69,7 @@ export class Member {
   /** Changes with its directory. */
   peer: PeerId
   readonly disk: SimulatedDisk
-  readonly durable = new Durable()
+  durable = new Durable()
   readonly oscillator: Oscillator
   process: Process | null = null
   store: Store | null = null
@@ -71,7 +86,7 @@ export class Member {
   /** Says why it does not start. */
   refusal: string | null = null
   #directories = 1
-  #founders: readonly PeerId[] = []
+  #introduced: Readonly<Record<PeerId, string>> = {}
   readonly #parts: MemberParts
   readonly #dice: Dice
   readonly #ended: (member: Member) => void
@@ -83,6 +98,7 @@ export class Member {
     this.#parts = parts
     this.#dice = dice
     this.#ended = ended
+    parts.durables.set(this.peer, this.durable)
     this.disk = new SimulatedDisk(this.durable, dice.fork())
     this.oscillator = new Oscillator(parts.scheduler, dice.fork())
   }
@@ -93,21 +109,27 @@ export class Member {
 
   /** Its directory begins with the entry that forms the cluster, the same in every member. */
   async form(peers: readonly PeerId[]): Promise<void> {
-    this.#founders = peers
-    const identity = { clusterId: 'cluster', memberId: this.name, directoryId: this.#directoryId }
-    await formDirectory(this.disk.memory, identity, firstEntry(peers))
+    this.#introduced = addressesOf(peers)
+    await formDirectory(this.disk.memory, this.#identity, firstEntry(peers))
     this.durable.formed()
   }
 
-  /** Its disk is lost. The new directory is nobody that the cluster knows, however much it thinks itself a founder. */
-  wipe(): void {
+  /** Its disk is lost. The new directory is nobody that the cluster knows, until a change of the configuration admits it. */
+  async wipe(others: readonly PeerId[]): Promise<void> {
     this.crash('its disk is lost')
     this.mend()
-    this.disk.wipe()
     this.outsider = true
     this.#directories++
     this.peer = peerIdOf(this.name, this.#directoryId)
-    void this.form(this.#founders)
+    this.#introduced = addressesOf(others)
+    this.durable = new Durable()
+    this.#parts.durables.set(this.peer, this.durable)
+    this.disk.wipe(this.durable)
+    await formDirectory(this.disk.memory, this.#identity)
+  }
+
+  get #identity() {
+    return { clusterId: 'cluster', memberId: this.name, directoryId: this.#directoryId }
   }
 
   get alive(): boolean {
@@ -164,17 +186,30 @@ export class Member {
     const fatal = (error: Error): void => {
       if (process.alive) this.crash(`fatal: ${error.message}`)
     }
-    const machine = new WatchedMachine(this.name, ledger, limits, () => process.alive)
+    const freshMachine = () =>
+      new WatchedMachine(this.name, ledger, limits, (applying) => {
+        if (process.alive) this.machine = applying
+        return process.alive
+      })
+    const machine = freshMachine()
     const opened = await openStore(this.disk.memory.mount(), { tables: machine.tables, fatal, memberId: this.name })
     if (!process.alive) return
     this.#parts.claims.hold(!this.mustRefuse, `${this.name} starts over a disk that has lost what it had promised`)
-    const store = this.durable.watch(opened, (entries) => this.#parts.reigns.staged(this.name, entries))
+    const store = this.durable.watch(opened, {
+      staged: (entries) => this.#parts.reigns.staged(this.name, entries),
+      installed: (last) => {
+        this.#note('installed', String(last))
+        this.#parts.count('snapshot installed')
+        this.durable.installed(last, (index) => ledger.line(index)!.entry.term)
+      },
+    })
     this.store = store
     this.machine = machine
     const own = { store, clock, random: this.#dice.fork(), telemetry: silent, fatal }
-    const log = this.#watch(new RaftLog({ ...own, transport: this.#transport(process) }))
+    const introduced = this.#introduced
+    const log = this.#watch(new RaftLog({ ...own, introduced, transport: this.#transport(process) }))
     this.log = log
-    const parts = { ...own, log, machine, memberId: this.name }
+    const parts = { ...own, log, machine, freshMachine, memberId: this.name }
     const replica: Replica = await createReplica({ ...plan.replica, ...parts })
     if (!process.alive) return
     this.#note('serves')

@@ -2,11 +2,12 @@
  * Injects faults, one after the other and on top of each other, as the seed decides; counts each kind when it has its effect; and
  * takes them all back in the end.
  */
+import type { Replica } from '@leasehold/server/replica'
 import type { VirtualNetwork } from '../support/virtualnetwork.js'
 import { RATE_ERROR } from './clocks.js'
 import type { Dice } from './dice.js'
 import type { FaultKind, Injected } from './faultkinds.js'
-import type { Member } from './member.js'
+import { addressOf, type Member } from './member.js'
 import type { Plan } from './plan.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
@@ -136,6 +137,10 @@ export class Nemesis {
         return this.#delay()
       case 'leader transfer':
         return this.#transfer()
+      case 'member joins':
+        return this.#join()
+      case 'member removed':
+        return this.#remove(member)
       case 'clock rate':
         return void member.oscillator.setRate(this.#dice.between(1 - RATE_ERROR, 1 + RATE_ERROR))
       case 'wall clock jump':
@@ -249,17 +254,62 @@ export class Nemesis {
   #flip(member: Member): null | undefined {
     if (member.repair !== null) return null
     if (member.process !== null) member.crash('killed')
-    // A member whose log begins later can bring up nobody but by a snapshot.
-    member.repair = member.disk.flip(this.#members.length === 1)
+    member.repair = member.disk.flip()
     return member.repair === null ? null : undefined
   }
 
   /** A minority may lose all it has. */
   #wipe(member: Member): null | undefined {
-    const lost = this.#members.filter(({ outsider }) => outsider).length
-    if (member.outsider || lost + 1 > (this.#members.length - 1) / 2) return null
-    member.wipe()
+    if (!this.#expendable(member)) return null
+    this.#anew(member)
     return undefined
+  }
+
+  #expendable(member: Member): boolean {
+    const lost = this.#members.filter(({ outsider }) => outsider).length
+    return !member.outsider && lost + 1 <= (this.#members.length - 1) / 2
+  }
+
+  #anew(member: Member): void {
+    void member.wipe(this.#members.flatMap((other) => (other === member ? [] : [other.peer])))
+  }
+
+  /** Another step on an outsider's way back: it learns, then it votes in the place of its former self. */
+  #join(): null {
+    const member = this.#members.find(({ outsider }) => outsider)
+    const leader = this.#leader
+    const configuration = leader?.configuration
+    if (member === undefined || !leader || !configuration) return null
+    const { peer, name } = member
+    const learns = configuration.learners.includes(peer)
+    const address = addressOf(peer)
+    const change = learns ? ({ kind: 'promote', member: name } as const) : ({ kind: 'add', peer, address } as const)
+    const done = (): void => {
+      // It may have been lost again meanwhile.
+      if (!learns || member.peer !== peer) return
+      member.outsider = false
+      this.#note('member joins', member)
+    }
+    leader.changeMembers(change).then(done, () => {})
+    return null
+  }
+
+  /** A member has to go; it may come back with a new directory. */
+  #remove(member: Member): null {
+    const leader = this.#leader
+    if (leader === undefined || leader.status.memberId === member.name || !this.#expendable(member)) return null
+    const { peer } = member
+    const done = (): void => {
+      if (member.peer !== peer) return
+      this.#note('member removed', member)
+      this.#anew(member)
+    }
+    leader.changeMembers({ kind: 'remove', member: member.name }).then(done, () => {})
+    return null
+  }
+
+  get #leader(): Replica | undefined {
+    return this.#members.find(({ host, log }) => host !== null && log?.leading)?.host?.replica
   }
 
   /** Batches that were synced are gone after a crash: the disk lied, and the next start must say so. */

@@ -46,7 +46,7 @@ export function planOf(dice: Dice, sizes: readonly number[]): Plan {
       batchCommandsMax: dice.pick([1, 4, 2_048]),
       checkpointRows: dice.pick([4, 64, 8_192]),
       // Whoever falls behind the tail needs a snapshot.
-      tailEntries: members > 1 ? 8_192 : dice.pick([8, 64, 8_192]),
+      tailEntries: dice.pick([8, 64, 8_192]),
     },
   }
 }

@@ -2,11 +2,15 @@
  * Who leads, who stamps, and what a quorum has on its disks: the claims about consensus, judged from what members do and from
  * what their disks hold, never from what they say of each other.
  */
+import { type Configuration, INTERNAL_OP, type PeerId } from '@leasehold/protocol'
 import type { Entry } from '@leasehold/server/machine'
 import type { Claims } from './claim.js'
 import { RATE_ERROR } from './clocks.js'
 import type { Durable } from './durable.js'
 import type { Scheduler } from './scheduler.js'
+
+/** Configurations whose quorums count: an entry may be committed under the one before. */
+const CONFIGURATIONS_KEPT = 3
 
 interface Stamp {
   readonly by: string
@@ -17,7 +21,7 @@ interface Stamp {
 export class Reigns {
   readonly #scheduler: Scheduler
   readonly #claims: Claims
-  readonly #durables: ReadonlyMap<string, Durable>
+  readonly #durables: ReadonlyMap<PeerId, Durable>
   readonly #leaderOf = new Map<number, string>()
   readonly #stamps = new Map<string, Stamp>()
   /** Every entry that was ever staged anywhere, by term and index: what follows what, and its stamp. */
@@ -25,8 +29,16 @@ export class Reigns {
   /** The lowest of (stamp - true time at the fastest rate) among committed entries so far. */
   #slackMs = Number.POSITIVE_INFINITY
   changes = 0
+  /** The newest first. */
+  readonly #configurations: Configuration[]
 
-  constructor(scheduler: Scheduler, claims: Claims, durables: ReadonlyMap<string, Durable>) {
+  constructor(
+    scheduler: Scheduler,
+    claims: Claims,
+    durables: ReadonlyMap<PeerId, Durable>,
+    founders: readonly PeerId[],
+  ) {
+    this.#configurations = [{ voters: founders, outgoing: [], learners: [], addresses: {} }]
     this.#scheduler = scheduler
     this.#claims = claims
     this.#durables = durables
@@ -37,10 +49,18 @@ export class Reigns {
     this.#claims.hold(other === member, () => `two leaders in term ${term}: ${other} and ${member}`)
     if (!this.#leaderOf.has(term)) this.changes++
     this.#leaderOf.set(term, member)
-    const voters = [...this.#durables.values()].filter((durable) => durable.votedFor(term) === member)
     this.#claims.hold(
-      voters.length > this.#durables.size / 2,
-      () => `${member} leads term ${term} with ${voters.length} votes on disks of ${this.#durables.size}`,
+      this.#quorum((durable) => durable.votedFor(term) === member),
+      () => `${member} leads term ${term} without the votes of a quorum on disks`,
+    )
+  }
+
+  /** Of the configuration in force, or of one just before: a leader goes by what it has applied itself. */
+  #quorum(has: (durable: Durable) => boolean): boolean {
+    const most = (peers: readonly PeerId[]): boolean =>
+      peers.filter((peer) => has(this.#durables.get(peer)!)).length > peers.length / 2
+    return this.#configurations.some(
+      ({ voters, outgoing }) => most(voters) && (outgoing.length === 0 || most(outgoing)),
     )
   }
 
@@ -65,12 +85,14 @@ export class Reigns {
   }
 
   /** An entry is applied for the first time: it must be on the disks of a quorum, and its stamp must be true. */
-  committed({ term, index, timeMs }: Entry, by: string): void {
-    const holders = [...this.#durables.values()].filter((durable) => durable.has(index, term))
+  committed({ term, index, timeMs, commands }: Entry, by: string): void {
+    for (const command of commands) {
+      if (command.op === INTERNAL_OP.configure) this.#configurations.unshift(command.configuration)
+    }
+    this.#configurations.length = Math.min(this.#configurations.length, CONFIGURATIONS_KEPT)
     this.#claims.hold(
-      holders.length > this.#durables.size / 2,
-      () =>
-        `${by} applies entry ${index} of term ${term}, which is on ${holders.length} disks of ${this.#durables.size}`,
+      this.#quorum((durable) => durable.has(index, term)),
+      () => `${by} applies entry ${index} of term ${term}, which is not on the disks of a quorum`,
     )
     // The entry that forms a cluster is nobody's.
     if (index === 1) return

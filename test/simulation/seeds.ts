@@ -7,7 +7,7 @@ import { OPERATIONS_MIN, type Outcome, play } from './world.js'
 /** What every world must have lived through. */
 export const SIMULATED_MS_MIN = 120_000
 /** So many seeds must between them have injected every kind of fault. */
-export const EVERY_KIND_SEEDS = 10
+export const EVERY_KIND_SEEDS = 40
 const EVENTS_SHOWN = 25
 
 export interface LaneOptions {

@@ -2,7 +2,7 @@
  * One simulated world, decided by its seed: members and clients live in it while faults rage; then everything heals, every request must
  * come to its end, and all members must be the same.
  */
-import { auditSeq, type ChainedEvent } from '@leasehold/protocol'
+import { auditSeq, type ChainedEvent, type PeerId, peerIdOf } from '@leasehold/protocol'
 import { VirtualNetwork } from '../support/virtualnetwork.js'
 import { type Breach, Claims } from './claim.js'
 import { Client, type ClientWorld } from './client.js'
@@ -73,8 +73,9 @@ class World implements ClientWorld {
   constructor(seed: number, { sizes }: WorldOptions) {
     this.#dice = new Dice(seed)
     this.plan = planOf(this.#dice.fork(), sizes)
-    const durables = new Map<string, Durable>()
-    this.reigns = new Reigns(this.scheduler, this.claims, durables)
+    const durables = new Map<PeerId, Durable>()
+    const founders = Array.from({ length: this.plan.members }, (_, i) => peerIdOf(`n${i + 1}`, `d1-n${i + 1}`))
+    this.reigns = new Reigns(this.scheduler, this.claims, durables, founders)
     const { scheduler, trace, claims, holders, plan, reigns } = this
     const { limits } = plan
     this.ledger = new Ledger({ claims, scheduler, trace, holders, limits }, (entry, by) => reigns.committed(entry, by))
@@ -82,10 +83,9 @@ class World implements ClientWorld {
     const network = this.#newNetwork()
     for (let i = 1; i <= plan.members; i++) {
       const count = (kind: FaultKind) => this.nemesis.count(kind)
-      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits, network, count }
+      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits, network, count, durables }
       const member = new Member(`n${i}`, parts, this.#dice.fork(), (ended) => this.#ended(ended))
       this.members.push(member)
-      durables.set(member.peer, member.durable)
     }
     for (let i = 0; i < plan.clients; i++) this.clients.push(new Client(i, this, this.#dice.fork()))
     const { members } = this
