@@ -64,6 +64,12 @@ export class Following<E extends LogEntry> {
     outbox.promise(from, { kind: MESSAGE.snapshotReply, term, installed: true, index: log.commit })
   }
 
+  /** The log continues after a snapshot; what is committed is the same in every leader's log. */
+  restarted(): void {
+    this.#agreed = this.#node.log.commit
+    this.#term = this.#node.term
+  }
+
   /** Takes entries from the `skip`-th on. False where they would take back what is committed. */
   #take(entries: readonly E[], skip: number): boolean {
     const { log } = this.#node

@@ -19,7 +19,7 @@ export class Log<E extends LogEntry> {
   #terms: Terms
   readonly #tail: Tail<E>
   #last: LogIndex
-  /** What is committed is in the log of a majority for ever. Never goes back. */
+  /** What is committed is in the log of a majority for ever. Never goes back, but for a snapshot that ends in front of it. */
   #commit: LogIndex
   /** Given to the owner to be applied. */
   #handed: LogIndex
@@ -186,9 +186,12 @@ export class Log<E extends LogEntry> {
     this.#terms.trim(logIndex(first - 1))
   }
 
-  /** The log is empty and continues after this entry, which is durable and applied. */
+  /**
+   * The log is empty and continues after this entry, which is durable and applied. While the snapshot was installed nothing was written;
+   * so what came meanwhile was not acknowledged, and comes again. Also knowledge of a later commit does.
+   */
   restart(index: LogIndex, of: Term): void {
-    if (index < this.#commit) throw new Error(`a snapshot of entry ${index} is older than what is committed`)
+    if (index < this.#handed) throw new Error(`a snapshot of entry ${index} is older than what is applied`)
     this.#terms = new Terms(index, [{ term: of, from: index }])
     this.#tail.restart(logIndex(index + 1))
     this.#last = index

@@ -174,6 +174,7 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
     this.#own.restarted()
     node.membership = new Membership(configuration)
     if (term > node.term) node.enter(term)
+    this.#following.restarted()
     if (node.role !== 'follower') this.#follow(null)
     if (node.leader !== null) {
       const installed = { kind: MESSAGE.snapshotReply, term: node.term, installed: true, index }

@@ -264,7 +264,10 @@ export interface RaftCore<E extends LogEntry> {
   trimmed(first: LogIndex): void
   /** Ask before a snapshot is installed: false where it would take away what the log holds, or bring nothing. */
   needsSnapshot(index: LogIndex, term: Term): boolean
-  /** A snapshot was installed and is durable: the log is empty and continues after it. Never while a write is under way. */
+  /**
+   * A snapshot was installed and is durable: the log is empty and continues after it. From needsSnapshot until then no write may be under
+   * way and nothing be taken to be applied; messages may come.
+   */
   restored(index: LogIndex, term: Term, configuration: Configuration): void
   /** The snapshot for this follower could not be sent; it is tried again later. */
   snapshotFailed(to: PeerId): void

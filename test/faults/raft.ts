@@ -136,6 +136,14 @@ const decisions: readonly Fault[] = [
     replace: 'else if (',
     tests: [SCENES],
   },
+  {
+    name: 'raft: what was agreed on before a snapshot is taken to be there after it',
+    claim: 'messages may come while a snapshot is installed',
+    file: 'server/raft/following.ts',
+    find: 'this.#agreed = this.#node.log.commit',
+    replace: 'this.#agreed = logIndex(this.#agreed)',
+    tests: [WORLDS],
+  },
 ]
 
 const configurations: readonly Fault[] = [

@@ -102,7 +102,7 @@ function settle(world: World): void {
     for (const member of world.members) world.land(member)
     const parcel = world.parcels.shift()
     if (parcel !== undefined) world.deliver(parcel)
-    else if (world.members.every(({ flight }) => flight === null)) return
+    else if (world.members.every(({ flight, installing }) => flight === null && installing === null)) return
   }
 }
 

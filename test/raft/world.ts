@@ -53,6 +53,8 @@ export class Member {
   readonly disk = new Volume()
   core: Raft<Item> | null = null
   flight: Write<Item> | null = null
+  /** Being installed: meanwhile nothing is written or applied, and messages still come. */
+  installing: SnapshotOf | null = null
   applied: SnapshotOf
   /** Reads asked for, and what was committed somewhere by then. */
   readonly reads = new Map<number, number>()
@@ -125,10 +127,16 @@ export class World {
     if (member.flight !== null && this.chance(0.5)) this.#persist(member, member.flight)
     member.flight = null
     member.core = null
+    if (member.installing === null) return
+    if (this.chance(0.5)) member.disk.install(member.installing)
+    member.installing = null
+    // Whoever was sending it sees the link close.
+    for (const other of this.members) this.feed(other, (core) => core.snapshotFailed(member.id))
   }
 
   land(member: Member): void {
     const { flight, core } = member
+    if (member.installing !== null) this.#installed(member, member.installing)
     if (flight === null || core === null) return
     member.flight = null
     this.#persist(member, flight)
@@ -182,9 +190,10 @@ export class World {
 
   /** Keeps a few entries, for followers that are not far behind. */
   trim(member: Member): void {
+    if (member.installing !== null || member.core === null) return
     const first = logIndex(member.applied.index - Math.floor(this.random() * 6))
     member.disk.checkpoint = member.applied
-    if (first <= member.disk.firstIndex || member.core === null) return
+    if (first <= member.disk.firstIndex) return
     member.disk.trim(first)
     this.feed(member, (core) => core.trimmed(first))
   }
@@ -231,8 +240,10 @@ export class World {
     // What is committed was committed under the configuration that is in force before it is applied.
     this.judge.looked(core, this.disks)
     for (const addressed of core.takeMessages()) this.#send(member, addressed)
-    member.flight ??= core.takeWrite()
-    if (this.calm || this.chance(0.5)) this.#apply(member, core)
+    if (member.installing === null) {
+      member.flight ??= core.takeWrite()
+      if (this.calm || this.chance(0.5)) this.#apply(member, core)
+    }
     for (const { to, from, through } of core.takeFetches()) {
       const entries = from < member.disk.firstIndex ? [] : member.disk.range(from, through)
       if (entries.length === 0) core.fetchFailed(to)
@@ -259,13 +270,18 @@ export class World {
     }
   }
 
-  #install(member: Member, core: Raft<Item>, snapshot: SnapshotOf): boolean {
-    // A snapshot is installed while nothing else is being written.
-    if (member.flight !== null || !core.needsSnapshot(snapshot.index, snapshot.term)) return false
+  #installed(member: Member, snapshot: SnapshotOf): void {
+    member.installing = null
     member.disk.install(snapshot)
     member.applied = snapshot
-    core.restored(snapshot.index, snapshot.term, snapshot.configuration)
-    this.#take(member, core)
+    this.feed(member, (core) => core.restored(snapshot.index, snapshot.term, snapshot.configuration))
+  }
+
+  #install(member: Member, core: Raft<Item>, snapshot: SnapshotOf): boolean {
+    // A snapshot is installed while nothing else is being written.
+    const busy = member.flight !== null || member.installing !== null
+    if (busy || !core.needsSnapshot(snapshot.index, snapshot.term)) return false
+    member.installing = snapshot
     return true
   }
 }
