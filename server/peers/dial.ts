@@ -4,7 +4,7 @@ import type { Clock } from '../ports/index.js'
 import type { Address } from './address.js'
 import { readGreeting } from './greeter.js'
 import { encodeGreeting, type Greeting } from './greeting.js'
-import { CONNECTED, type Sockets } from './sockets.js'
+import type { Sockets } from './sockets.js'
 
 export interface Dialled {
   readonly socket: Socket
@@ -27,7 +27,7 @@ export function dial(options: DialOptions, done: (outcome: Dialled | Error) => v
   const { address, greeting, sockets, clock, withinMs, greets } = options
   const socket = sockets.dial(address)
   socket.unref()
-  socket.once(CONNECTED, () => {
+  socket.once(sockets.ready, () => {
     greets?.()
     socket.write(encodeGreeting(greeting))
   })

@@ -6,16 +6,16 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Address } from './address.js'
 
 export interface Sockets {
-  /** A connection under way; it is ready at 'connect'. */
+  /** A connection under way. */
   dial(address: Address): Socket
+  /** The event of a dialled one at which it may be written to. */
+  readonly ready: 'connect' | 'secureConnect'
   /** Not listening yet. Calls `accept` for each connection that may speak. */
   server(accept: (socket: Socket) => void): Server
 }
 
 export const plainSockets: Sockets = {
+  ready: 'connect',
   dial: ({ host, port }) => connect({ host, port, noDelay: true }),
   server: (accept) => createServer({ noDelay: true, pauseOnConnect: false }, accept),
 }
-
-/** The factory's event for a connection that may be written to. */
-export const CONNECTED = 'connect'

@@ -116,6 +116,7 @@ function counting(): { sockets: Sockets; writes: () => number } {
     return socket
   }
   const sockets: Sockets = {
+    ...plainSockets,
     dial: (address) => count(plainSockets.dial(address)),
     server: (accept) => plainSockets.server((socket) => accept(count(socket))),
   }
