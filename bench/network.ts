@@ -109,7 +109,7 @@ function lives(pid: number): boolean {
 }
 
 /** The environment's word for the process id that made the network in whose hub a program runs. */
-const MAKER = 'LEASEHOLD_NETWORK_MAKER'
+const MAKER = 'TEST_NETWORK_MAKER'
 
 /** The network in whose hub this process runs; null: none. */
 export function networkHere(): Network | null {
