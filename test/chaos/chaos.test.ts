@@ -6,7 +6,7 @@ import t from 'tap'
 import { NEMESES } from './nemeses.js'
 import { playScene } from './scene.js'
 
-const MEMBERS = 1
+const MEMBERS = 3
 // A scene takes ten seconds on an idle machine.
 t.setTimeout(180_000)
 
