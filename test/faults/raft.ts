@@ -142,7 +142,7 @@ const decisions: readonly Fault[] = [
     file: 'server/raft/following.ts',
     find: 'this.#agreed = this.#node.log.commit',
     replace: 'this.#agreed = logIndex(this.#agreed)',
-    tests: [WORLDS],
+    tests: [SCENES],
   },
 ]
 

@@ -7,7 +7,7 @@
  *   sync ID              crash ID             restart ID              read ID NUMBER
  *   deliver FROM TO [last | copy]   all that is on the way, or the last of it, or all of it while it also stays on the way
  *   drop FROM TO         link ID ID up|down   transfer ID TO          trim ID FIRST
- *   idle ID on|off       draw ID FRACTION     snapshot FROM TO [failed]
+ *   idle ID on|off       draw ID FRACTION     snapshot FROM TO [failed | begun]      installed ID
  *   inject FROM TO KIND JSON        pass N (ticks for all, everything arrives)      settle       show ID ...
  */
 import { logIndex } from '@leasehold/protocol'
@@ -67,10 +67,11 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => void>> =
   draw: (stage, [id, fraction]) => {
     stage.actor(id).draw = number(fraction)
   },
-  snapshot: (stage, [from, to, failed]) => {
-    if (failed === 'failed') stage.act(from, (core) => core.snapshotFailed(to!))
-    else snapshot(stage, from!, to!)
+  snapshot: (stage, [from, to, how]) => {
+    if (how === 'failed') stage.act(from, (core) => core.snapshotFailed(to!))
+    else if (snapshot(stage, from!, to!) && how !== 'begun') installed(stage, to!)
   },
+  installed: (stage, [id]) => installed(stage, id!),
   inject: (stage, [from, to, kind, ...json]) => {
     const message = { kind: MESSAGE[kind as keyof typeof MESSAGE], ...JSON.parse(json.join(' ')) } as Message<Item>
     stage.deliver(from!, message, to!)
@@ -157,14 +158,19 @@ function deliver(stage: Stage, from: string, to: string, how: string | undefined
   for (const letter of letters) stage.deliver(from, letter, to)
 }
 
-function snapshot(stage: Stage, from: string, to: string): void {
+function snapshot(stage: Stage, from: string, to: string): boolean {
   const { index, term, configuration } = stage.actor(from).applied
   if (!stage.core(to).needsSnapshot(index, term)) {
     stage.say(`${to} needs no snapshot`)
-    return
+    return false
   }
-  stage.actor(to).restore({ index, term, configuration })
-  stage.take(stage.actor(to))
+  stage.actor(to).installing = { index, term, configuration }
+  return true
+}
+
+function installed(stage: Stage, id: string): void {
+  stage.actor(id).restore()
+  stage.take(stage.actor(id))
 }
 
 function quietly(stage: Stage, what: () => void): void {

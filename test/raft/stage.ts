@@ -24,6 +24,8 @@ export class Actor {
   draw = 0
   /** Committed entries are not applied meanwhile. */
   idle = false
+  /** A snapshot is being installed: nothing is written or applied meanwhile. */
+  installing: { index: LogIndex; term: Term; configuration: Configuration } | null = null
   #role = 'follower'
   #applied: { index: LogIndex; term: Term; configuration: Configuration }
 
@@ -61,7 +63,9 @@ export class Actor {
     this.core!.applied(entry.index)
   }
 
-  restore(snapshot: { index: LogIndex; term: Term; configuration: Configuration }): void {
+  restore(): void {
+    const snapshot = this.installing!
+    this.installing = null
     this.disk.install(snapshot)
     this.#applied = snapshot
     this.core!.restored(snapshot.index, snapshot.term, snapshot.configuration)
@@ -179,7 +183,7 @@ export class Stage {
     if (core === null) return
     if (actor.roleChanged()) this.say(`${id} is ${core.status.role} of ${core.status.term}`)
     for (const addressed of core.takeMessages()) this.#post(actor, addressed)
-    if (actor.write === null) {
+    if (actor.write === null && actor.installing === null) {
       actor.write = core.takeWrite()
       if (actor.write !== null && !this.quiet) this.say(`${id} ${writeInWords(actor.write)}`)
     }
@@ -192,7 +196,7 @@ export class Stage {
     for (const to of core.takeSnapshots()) this.say(`${id} owes ${to} a snapshot`)
     for (const { read, index } of core.takeReads())
       this.say(`${id} ${index === 0 ? 'refuses' : 'may serve'} read ${read}${index === 0 ? '' : ` at ${index}`}`)
-    if (!actor.idle) this.#apply(actor, core)
+    if (!actor.idle && actor.installing === null) this.#apply(actor, core)
   }
 
   #apply(actor: Actor, core: Raft<Item>): void {
