@@ -1,9 +1,8 @@
 /** What a replica is made of: the wiring brings the log, the store and the machine; tests also bring narrower limits. */
 import type { Clock, Random, Telemetry } from '../ports/index.js'
-import type { Store } from '../storage/index.js'
+import type { Headroom, Store } from '../storage/index.js'
 import type { CheckpointOptions } from './checkpoint.js'
 import type { GatheringOptions } from './gathering.js'
-import type { Headroom } from './headroom.js'
 import type { ReplicatedLog } from './log.js'
 import type { FreshMachine, ReplaceableMachine } from './replaceable.js'
 import type { RetentionOptions } from './retention.js'

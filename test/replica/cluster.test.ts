@@ -1,72 +1,10 @@
 /** Three members act as one: whoever is asked, whoever dies. */
-import {
-  auditSeq,
-  type ChainedEvent,
-  type ClientCommand,
-  ERRORS,
-  fencingToken,
-  logIndex,
-  OFFERED,
-  OK,
-  OP,
-  QUEUED,
-  type Reply,
-} from '@leasehold/protocol'
+import { ERRORS, OFFERED, OK, QUEUED, type Reply } from '@leasehold/protocol'
 import { CHANNEL } from '@leasehold/server/ports'
 import { decodeForward, FORWARD, REPLICA_LIMITS } from '@leasehold/server/replica'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Cluster, type Member } from './cluster.js'
-
-const acquire = (name: string, holder = 'h', over: Partial<Record<string, unknown>> = {}): ClientCommand =>
-  ({
-    op: OP.acquire,
-    principal: holder,
-    name,
-    holder,
-    ttlMs: 60_000,
-    waitMs: 0,
-    priority: 0,
-    lockDelayMs: 0,
-    meta: null,
-    request: null,
-    ...over,
-  }) as ClientCommand
-const tokenOf = (reply: Reply) => fencingToken(reply.fields[0] as number)
-
-const renew = (name: string, token: number): ClientCommand => ({
-  op: OP.renew,
-  principal: 'h',
-  name,
-  token: fencingToken(token),
-})
-const release = (name: string, token: number): ClientCommand => ({
-  op: OP.release,
-  principal: 'h',
-  name,
-  token: fencingToken(token),
-})
-const request = (key: number) => ({ scope: 's:0123', key, lowest: 1, knownMs: 0 })
-
-async function history(member: Member): Promise<readonly ChainedEvent[]> {
-  const events: ChainedEvent[] = []
-  for (let after = auditSeq(0), more = true; more; ) {
-    const page = await member.replica.readEvents({ after, limit: 1_000 })
-    events.push(...page.events)
-    more = page.next !== null
-    if (page.next !== null) after = page.next
-  }
-  return events
-}
-
-/** All members have applied the same, and their audits are the same to the last hash. */
-async function agree(t: Test, cluster: Cluster): Promise<readonly ChainedEvent[]> {
-  for (const member of cluster.living) await cluster.until(member.replica.readBarrier())
-  await cluster.run(500)
-  const all = await Promise.all(cluster.living.map(history))
-  for (const events of all.slice(1)) t.same(events.at(-1), all[0]!.at(-1), 'the audits end alike')
-  for (const events of all.slice(1)) t.equal(events.length, all[0]!.length)
-  return all[0]!
-}
+import { acquire, agree, release, renew, request, tokenOf } from './commands.js'
 
 t.test('a command at any member is executed, and seen at every other', async (t) => {
   const cluster = await Cluster.of(3)
@@ -287,73 +225,6 @@ t.test(
   },
 )
 
-/** Writes down and forgets the log until it no longer reaches back to where this member stands. */
-async function outrun(cluster: Cluster, behind: Member): Promise<void> {
-  const { leader } = cluster
-  const stood = behind.replica.status.appliedIndex
-  for (let i = 0; i < 60; i++) {
-    const token = tokenOf(await leader.call(acquire(`busy/${i}`)))
-    if (i % 2 === 0) await leader.call(release(`busy/${i}`, token))
-    await cluster.run(10)
-  }
-  await cluster.run(400)
-  await leader.call(acquire('last'))
-  await cluster.run(400)
-  for await (const _ of leader.store.entries(logIndex(stood + 1), logIndex(stood + 1))) throw new Error('still there')
-}
-
-for (const stopped of ['killed', 'cut off']) {
-  t.test(
-    `a member that was ${stopped} for longer than the log is kept takes a snapshot over, and serves on`,
-    async (t) => {
-      const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
-      const [behind, other] = cluster.followers as [Member, Member]
-      const { leader } = cluster
-      const waiting = behind.ask(acquire('a', 'w0'))
-      await cluster.until(waiting.last)
-      const waiter = behind.ask(acquire('a', 'w1', { waitMs: 60_000 }))
-      await cluster.until(waiter.first)
-      if (stopped === 'killed') await behind.kill()
-      else for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
-      await t.rejects(outrun(cluster, behind), /not within/)
-      if (stopped === 'killed') await behind.start({ tailEntries: 8 })
-      else cluster.network.heal()
-      await cluster.settled()
-      const events = await agree(t, cluster)
-      t.ok(events.length > 60)
-      t.equal(behind.replica.status.leases, leader.replica.status.leases)
-      t.ok(behind.replica.status.appliedIndex > 60)
-      if (stopped === 'cut off') t.equal((await cluster.until(waiter.last)).code, ERRORS.OUTCOME_UNKNOWN.wire)
-      t.equal((await behind.call(acquire('after'))).code, OK)
-      await behind.kill()
-      await behind.start()
-      await cluster.settled()
-      await agree(t, cluster)
-      await leader.kill()
-      await cluster.settled()
-      t.equal((await behind.call(acquire('later'))).code, OK, 'and after the loss of the leader')
-      await cluster.close()
-    },
-  )
-}
-
-t.test('a batch that was executed while its member was away is not called unexecuted', async (t) => {
-  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
-  const [behind, other] = cluster.followers as [Member, Member]
-  const { leader } = cluster
-  const asked = behind.ask(acquire('mine'))
-  await cluster.run(0.6)
-  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
-  await cluster.run(50)
-  t.equal(leader.replica.getLease('mine')?.[1], 'h', 'it arrived')
-  t.equal(behind.inbox.replies.length, 0, 'and was not seen here')
-  await t.rejects(outrun(cluster, behind), /not within/)
-  cluster.network.heal()
-  t.equal((await cluster.until(asked.last)).code, ERRORS.OUTCOME_UNKNOWN.wire)
-  await agree(t, cluster)
-  await cluster.close()
-})
-
 t.test('a member that is removed says so, and calls nothing that it sent unexecuted', async (t) => {
   const cluster = await Cluster.of(3)
   const [gone] = cluster.followers as [Member]
@@ -381,5 +252,36 @@ t.test('a leader with a nearly full disk hands over', async (t) => {
   t.equal(old.replica.ready, false)
   t.equal((await old.call(acquire('a'))).code, ERRORS.OVERLOADED.wire)
   t.equal((await cluster.leader.call(acquire('a'))).code, OK)
+  await cluster.close()
+})
+
+t.test('what a client is told stands on the disks of a majority, and on no promise of one', async (t) => {
+  const cluster = await Cluster.of(3)
+  const [slow, dead] = cluster.followers as [Member, Member]
+  await dead.kill()
+  let release = () => {}
+  slow.disk.before = ({ kind }) => (kind === 'commit' ? new Promise<void>((resolve) => (release = resolve)) : undefined)
+  const asked = cluster.leader.ask(acquire('a'))
+  await cluster.run(200)
+  t.equal(cluster.leader.inbox.replies.length, 0, 'its own disk and a promise are no majority')
+  slow.disk.before = () => {}
+  release()
+  t.equal((await cluster.until(asked.last)).code, OK)
+  await cluster.close()
+})
+
+t.test('cluster time stands still while nobody leads, and goes on from the end of the log', async (t) => {
+  const cluster = await Cluster.of(3)
+  await cluster.leader.call(acquire('a'))
+  await cluster.run(2_000)
+  for (const member of cluster.members) await member.kill()
+  const before = cluster.clock.monotonicMs()
+  await cluster.run(60_000)
+  for (const member of cluster.members) await member.start()
+  await cluster.settled()
+  t.ok(cluster.clock.monotonicMs() - before > 60_000)
+  await cluster.until(cluster.leader.replica.readBarrier())
+  t.ok(cluster.leader.replica.status.clusterMs < 5_000, `${cluster.leader.replica.status.clusterMs} ms`)
+  t.ok(cluster.leader.replica.getLease('a'))
   await cluster.close()
 })

@@ -81,3 +81,18 @@ t.test('a pause of an hour gains two ticks', async (t) => {
   t.equal(cluster.gather(), GAIN_MS_MAX)
   t.equal(cluster.stamp(), GAIN_MS_MAX)
 })
+
+t.test('what elapses while no quorum answers is forgotten', async (t) => {
+  const clock = new VirtualClock()
+  let fresh = true
+  const cluster = new ClusterClock(clock, () => fresh)
+  cluster.lead(clusterMs(0))
+  clock.advance(50)
+  t.equal(cluster.gather(), 50)
+  fresh = false
+  clock.advance(50)
+  t.equal(cluster.gather(), 0)
+  fresh = true
+  clock.advance(10)
+  t.equal(cluster.stamp(), 60, 'and is not made up for')
+})

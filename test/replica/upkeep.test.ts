@@ -13,7 +13,8 @@ import {
   waiterId,
   wallMs,
 } from '@leasehold/protocol'
-import { assertReplicaLimits, Headroom, LogTail, REPLICA_LIMITS, Retention } from '@leasehold/server/replica'
+import { assertReplicaLimits, LogTail, REPLICA_LIMITS, Retention } from '@leasehold/server/replica'
+import { Headroom } from '@leasehold/server/storage'
 import t from 'tap'
 import { fakeWorld, Recorder, renewal, waitingFor } from './fakes.js'
 

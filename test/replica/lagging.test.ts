@@ -1,0 +1,72 @@
+/** A member that was away for longer than the log is kept takes a snapshot over. */
+import { ERRORS, logIndex, OK } from '@leasehold/protocol'
+import t from 'tap'
+import { Cluster, type Member } from './cluster.js'
+import { acquire, agree, release, tokenOf } from './commands.js'
+
+/** Writes down and forgets the log until it no longer reaches back to where this member stands. */
+async function outrun(cluster: Cluster, behind: Member): Promise<void> {
+  const { leader } = cluster
+  const stood = behind.replica.status.appliedIndex
+  for (let i = 0; i < 60; i++) {
+    const token = tokenOf(await leader.call(acquire(`busy/${i}`)))
+    if (i % 2 === 0) await leader.call(release(`busy/${i}`, token))
+    await cluster.run(10)
+  }
+  await cluster.run(400)
+  await leader.call(acquire('last'))
+  await cluster.run(400)
+  for await (const _ of leader.store.entries(logIndex(stood + 1), logIndex(stood + 1))) throw new Error('still there')
+}
+
+for (const stopped of ['killed', 'cut off']) {
+  t.test(
+    `a member that was ${stopped} for longer than the log is kept takes a snapshot over, and serves on`,
+    async (t) => {
+      const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
+      const [behind, other] = cluster.followers as [Member, Member]
+      const { leader } = cluster
+      const waiting = behind.ask(acquire('a', 'w0'))
+      await cluster.until(waiting.last)
+      const waiter = behind.ask(acquire('a', 'w1', { waitMs: 60_000 }))
+      await cluster.until(waiter.first)
+      if (stopped === 'killed') await behind.kill()
+      else for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
+      await t.rejects(outrun(cluster, behind), /not within/)
+      if (stopped === 'killed') await behind.start({ tailEntries: 8 })
+      else cluster.network.heal()
+      await cluster.settled()
+      const events = await agree(t, cluster)
+      t.ok(events.length > 60)
+      t.equal(behind.replica.status.leases, leader.replica.status.leases)
+      t.ok(behind.replica.status.appliedIndex > 60)
+      if (stopped === 'cut off') t.equal((await cluster.until(waiter.last)).code, ERRORS.OUTCOME_UNKNOWN.wire)
+      t.equal((await behind.call(acquire('after'))).code, OK)
+      await behind.kill()
+      await behind.start()
+      await cluster.settled()
+      await agree(t, cluster)
+      await leader.kill()
+      await cluster.settled()
+      t.equal((await behind.call(acquire('later'))).code, OK, 'and after the loss of the leader')
+      await cluster.close()
+    },
+  )
+}
+
+t.test('a batch that was executed while its member was away is not called unexecuted', async (t) => {
+  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
+  const [behind, other] = cluster.followers as [Member, Member]
+  const { leader } = cluster
+  const asked = behind.ask(acquire('mine'))
+  await cluster.run(0.6)
+  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
+  await cluster.run(50)
+  t.equal(leader.replica.getLease('mine')?.[1], 'h', 'it arrived')
+  t.equal(behind.inbox.replies.length, 0, 'and was not seen here')
+  await t.rejects(outrun(cluster, behind), /not within/)
+  cluster.network.heal()
+  t.equal((await cluster.until(asked.last)).code, ERRORS.OUTCOME_UNKNOWN.wire)
+  await agree(t, cluster)
+  await cluster.close()
+})
