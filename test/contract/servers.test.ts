@@ -6,6 +6,8 @@ import { WireWorld } from './wire.js'
 
 const NAMES = ['n1', 'n2', 'n3'] as const
 
+t.setTimeout(180_000)
+
 t.test('three real servers keep the contract of leases', async (t) => {
   const cluster = new TestCluster(t)
   await cluster.plan(...NAMES)
