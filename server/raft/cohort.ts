@@ -22,7 +22,7 @@ export class Cohort<E extends LogEntry> {
     this.#node = node
     this.self = new Progress(node.id, logIndex(node.log.last + 1), node.limits)
     this.self.state = 'replicate'
-    this.self.heardTick = ALWAYS
+    this.self.heard(ALWAYS)
     this.self.round = ALWAYS
     this.self.match = node.log.synced
     this.reconfigure()

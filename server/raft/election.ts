@@ -141,6 +141,8 @@ export class Election<E extends LogEntry> {
       return
     }
     node.vote(from)
+    // Somebody is about to lead: whoever lost the last leader must not outrun its successor's disk.
+    this.#haste = null
     this.#redraw()
     node.outbox.promise(from, this.#reply(MESSAGE.voteReply, node.term, true))
   }

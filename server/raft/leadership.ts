@@ -23,7 +23,7 @@ import {
 
 const matchOf = (progress: Progress) => progress.match
 const heardOf = (progress: Progress) => progress.heardTick
-const presentOf = (progress: Progress) => (progress.linked ? progress.heardTick : Number.NEGATIVE_INFINITY)
+const presentOf = (progress: Progress) => progress.presentTick
 
 export class Leadership<E extends LogEntry> {
   readonly #node: Node<E>
@@ -48,7 +48,7 @@ export class Leadership<E extends LogEntry> {
     this.reads = new ReadRounds(node, this.#cohort)
     for (const peer of supporters) {
       const progress = this.#cohort.get(peer)
-      if (progress !== undefined) progress.heardTick = 0
+      if (progress?.linked) progress.heard(0)
     }
   }
 
@@ -67,8 +67,8 @@ export class Leadership<E extends LogEntry> {
   }
   get progress(): readonly PeerProgress[] {
     return this.#cohort.others.map((progress) => {
-      const { peer, state, match, next, linked, heardTick } = progress
-      const active = linked && this.#nowTick - heardTick < this.#node.limits.electionTicksMin
+      const { peer, state, match, next, presentTick } = progress
+      const active = this.#nowTick - presentTick < this.#node.limits.electionTicksMin
       return { peer, state, match, next, active }
     })
   }
@@ -186,7 +186,7 @@ export class Leadership<E extends LogEntry> {
 
   #heard(from: PeerId): Progress | undefined {
     const progress = this.#cohort.get(from)
-    if (progress !== undefined) progress.heardTick = this.#nowTick
+    progress?.heard(this.#nowTick)
     return progress
   }
 

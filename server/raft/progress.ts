@@ -62,6 +62,8 @@ export class Progress {
   linked = true
   /** When it answered last, in the leader's ticks. */
   heardTick = NEVER
+  /** The same, but never if its link has closed since. */
+  presentTick = NEVER
   /** The newest round of reads that it has confirmed. */
   round = 0
   /** In probe: one is on its way; or none is worth sending before there is an entry to send with it, or an answer to a heartbeat. */
@@ -107,6 +109,11 @@ export class Progress {
     this.offered = offered
     this.offeredTerm = offeredTerm
     this.#restart()
+  }
+
+  heard(nowTick: number): void {
+    this.heardTick = nowTick
+    this.presentTick = nowTick
   }
 
   #restart(): void {

@@ -88,7 +88,9 @@ export class ReadRequests<E extends LogEntry> {
   readonly #node: Node<E>
   /** Not answered yet, in order. */
   #asked: number[] = []
+  /** Who was asked, in which term. */
   #leader: PeerId | null = null
+  #term = 0
 
   constructor(node: Node<E>) {
     this.#node = node
@@ -102,6 +104,7 @@ export class ReadRequests<E extends LogEntry> {
     }
     this.#asked.push(read)
     this.#leader = leader
+    this.#term = term
     outbox.send(leader, { kind: MESSAGE.readIndex, term, read })
   }
 
@@ -118,10 +121,11 @@ export class ReadRequests<E extends LogEntry> {
     for (const read of this.#asked.splice(0, count)) this.#node.reads.push({ read, index: reply.index })
   }
 
-  /** Whoever was asked no longer leads as far as this peer knows: its answers may never come. */
+  /** Whoever was asked no longer leads as far as this peer knows, or leads anew: its answers may never come. */
   leaderChanged(): void {
-    if (this.#asked.length === 0 || this.#leader === this.#node.leader) return
-    for (const read of this.#asked) this.#node.reads.push({ read, index: REFUSED })
+    const { leader, term, reads } = this.#node
+    if (this.#asked.length === 0 || (this.#leader === leader && this.#term === term)) return
+    for (const read of this.#asked) reads.push({ read, index: REFUSED })
     this.#asked = []
   }
 }

@@ -103,6 +103,7 @@ export class Replication<E extends LogEntry> {
 
   linkDown(progress: Progress): void {
     progress.linked = false
+    progress.presentTick = Number.NEGATIVE_INFINITY
     // Whatever was on its way is lost.
     this.#startOver(progress)
   }

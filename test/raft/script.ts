@@ -8,6 +8,7 @@
  *   deliver FROM TO [last | copy]   all that is on the way, or the last of it, or all of it while it also stays on the way
  *   drop FROM TO         link ID ID up|down   transfer ID TO          trim ID FIRST
  *   idle ID on|off       draw ID FRACTION     snapshot FROM TO [failed | begun]      installed ID
+ *   room ID              quorum ID
  *   inject FROM TO KIND JSON        pass N (ticks for all, everything arrives)      settle       show ID ...
  */
 import { logIndex } from '@leasehold/protocol'
@@ -85,6 +86,7 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => void>> =
     })
   },
   room: (stage, [id]) => stage.say(`${id} has room for ${stage.core(id).roomBytes} bytes`),
+  quorum: (stage, [id]) => stage.say(`${id} has ${stage.core(id).quorumFresh ? 'a' : 'no'} quorum`),
   settle: (stage) => quietly(stage, () => stage.settle()),
   show: (stage, ids) => {
     for (const id of ids) stage.show(id)
