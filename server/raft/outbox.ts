@@ -50,10 +50,10 @@ export class Outbox<E extends LogEntry> {
       this.send(to, message)
       return
     }
-    // A newer acknowledgement says all that an older one did; so they do not pile up behind a slow disk.
+    // The furthest acknowledgement says all that the others do; so they do not pile up behind a slow disk.
     const same = this.#promises.findIndex((p) => p.to === to && p.message.kind === message.kind)
     if (same < 0) this.#promises.push({ to, message })
-    else this.#promises[same] = { to, message }
+    else if (!saysLess(message, this.#promises[same]!.message)) this.#promises[same] = { to, message }
   }
 
   /** Term or vote have changed. What was promised in an earlier term interests nobody any more. */
@@ -105,4 +105,9 @@ export class Outbox<E extends LogEntry> {
   get #unsynced(): boolean {
     return this.#inFlight || this.#hardState !== null || this.#log.staged
   }
+}
+
+/** An acknowledgement that reaches less far than another one: of an append that came late, or twice. */
+function saysLess<E extends LogEntry>(a: Message<E>, b: Message<E>): boolean {
+  return a.kind === MESSAGE.appendReply && b.kind === MESSAGE.appendReply && a.index < b.index
 }
