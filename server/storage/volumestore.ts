@@ -24,6 +24,7 @@ import { type LiveRows, recoveredFrom } from './liverows.js'
 import { LogTail } from './logtail.js'
 import { type Marker, writeMarker } from './marker.js'
 import { type LogRange, readLog } from './readlog.js'
+import { StorageRefusal } from './refusal.js'
 import { ROW_HEAD_BYTES, sealRow, wrapRow } from './rows.js'
 import { type SideFile, type SideRecord, sideOf } from './sidefile.js'
 import {
@@ -297,7 +298,8 @@ export class VolumeStore implements Store {
   /** Makes what was received the live rows: one batch with the row that names them, their marker, and the identity. */
   async #switchTo(rows: LiveRows): Promise<Recovered> {
     while (this.#inFlight !== null) await this.#inFlight
-    if (this.#failed || this.#closing !== null) throw new Error('the store no longer writes')
+    if (this.#failed || this.#closing !== null)
+      throw new StorageRefusal('BAD_COPY', 'It came to a store that is being closed.')
     const { live, marker } = rows
     const old = this.#rows.marker
     if (marker.term > old.term)

@@ -346,6 +346,33 @@ t.test('rows of a snapshot that a crash interrupted are taken away at the next s
   await from.store.close()
 })
 
+t.test(
+  'a store that is closed while it receives or installs is closed, with the old state or the new one',
+  async (t) => {
+    const from = await source(new MemoryDisk())
+    const chunks = await chunksOf(from.store)
+    await from.store.close()
+    const ends = new Set<number>()
+    for (let turns = 0; turns < 14; turns += 1) {
+      const disk = new MemoryDisk()
+      const to = await lagging(disk)
+      disk.before = () => new Promise((resolve) => setImmediate(resolve))
+      const receiving = received(to, chunks).catch((error) => error)
+      for (let left = turns; left > 0; left -= 1) await new Promise(setImmediate)
+      await to.store.close()
+      const refused = await receiving
+      if (refused !== undefined) t.match(refused, { code: 'BAD_COPY' })
+      t.same(to.failures, [], 'nothing has failed')
+      await to.open()
+      const { checkpointIndex } = to.store.recovered
+      t.equal(checkpointIndex, refused === undefined ? 60 : 10)
+      ends.add(checkpointIndex)
+      await to.store.close()
+    }
+    t.equal(ends.size, 2)
+  },
+)
+
 t.test('a disk that fails while a snapshot is received ends the process, as with every write', async (t) => {
   const from = await source(new MemoryDisk())
   const disk = new MemoryDisk()
