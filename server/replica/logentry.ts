@@ -2,11 +2,21 @@
  * An entry as the consensus core carries it: the machine's entry, and what the core must know of it. The latter is derived
  * from the entry itself, so that nothing of it is stored or sent.
  */
-import { type ClusterMs, encodeCommands, INTERNAL_OP, type LogIndex, logIndex, type Term } from '@leasehold/protocol'
+import {
+  type ClusterMs,
+  type Command,
+  encodeCommands,
+  INTERNAL_OP,
+  type LogIndex,
+  logIndex,
+  type Term,
+} from '@leasehold/protocol'
 import type { Entry } from '../machine/index.js'
 import type { LogEntry } from '../raft/index.js'
 
 export interface ReplicaEntry extends Entry, LogEntry {
+  /** Until it is applied; then its body says all of it. */
+  commands: readonly Command[]
   readonly body: Uint8Array
 }
 
@@ -33,6 +43,16 @@ export function entered(
     timeMs = draft.timeMs
     return carried({ ...draft, term, index: logIndex(first + i) })
   })
+}
+
+const APPLIED: readonly Command[] = []
+
+/**
+ * The entry was applied: what stays in memory for followers that lag is its body. A million commands as objects would be the heap's
+ * largest part, and outlive every collection.
+ */
+export function spent(entry: ReplicaEntry): void {
+  entry.commands = APPLIED
 }
 
 /** Only a leader speaks for the cluster, and never in a counted batch. */

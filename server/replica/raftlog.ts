@@ -24,7 +24,7 @@ import type { Forward } from './forwards.js'
 import { REPLICA_LIMITS } from './limits.js'
 import { Links } from './links.js'
 import type { Draft, LogFollower, LogStatus, ReplicatedLog } from './log.js'
-import { entered, type ReplicaEntry } from './logentry.js'
+import { entered, type ReplicaEntry, spent } from './logentry.js'
 import { FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
 import { Reads } from './reads.js'
 import { Reign } from './reign.js'
@@ -140,7 +140,7 @@ export class RaftLog implements ReplicatedLog {
     const { hardState, firstIndex, lastIndex, terms } = this.#store.recovered
     if (this.#appliedIndex < FORMING && lastIndex >= FORMING) await this.#form()
     const reconfigurations = await reconfigurationsAfter(this.#store, this.#appliedIndex, lastIndex)
-    if (this.#closedEarly) return
+    if (this.#isClosed()) return
     const configuration = this.#configuration
     this.#core = new Raft<ReplicaEntry>({
       id: this.#self,
@@ -232,13 +232,11 @@ export class RaftLog implements ReplicatedLog {
     this.#follower.apply(entry)
   }
 
-  get #closedEarly(): boolean {
-    return this.#state === 'closed'
-  }
-
   get #configuration(): Configuration {
     return this.#follower?.configuration ?? beginning(this.#self, this.#options.introduced)
   }
+
+  readonly #isClosed = (): boolean => this.#state === 'closed'
 
   // The pump
 
@@ -331,6 +329,7 @@ export class RaftLog implements ReplicatedLog {
       bytes += entry.bytes
       this.#appliedIndex = entry.index
       if (entry.reconfigures) this.#reconfigured()
+      spent(entry)
     }
     this.#core.applied(this.#appliedIndex)
     this.#reads.applied()

@@ -64,7 +64,7 @@ export class FakeStore implements Store {
   async *entries(): AsyncIterable<readonly Entry[]> {}
   stageEntries(entries: readonly Entry[]): void {
     this.staged = true
-    this.entriesSeen.push(...entries)
+    this.entriesSeen.push(...entries.map((entry) => ({ ...entry })))
   }
   stageHardState(): void {
     this.staged = true
@@ -151,7 +151,7 @@ export class FakeMachine implements StateMachine {
     this.next = {}
     if (throws !== undefined) throw throws
     this.log.push(`apply ${entry.index}`)
-    this.applied.push(entry)
+    this.applied.push({ ...entry })
     this.timeMs = entry.timeMs
     const replies = entry.commands.map((command) => this.#reply(command))
     return { executed: true, replies, settled, revoked, events, moreDue }
