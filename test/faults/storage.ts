@@ -122,7 +122,7 @@ export const storageFaults: readonly Fault[] = [
     file: 'server/storage/volumestore.ts',
     find: 'this.#mark(batch, live, marker)\n    this.#inFlight',
     replace: 'this.#mark(batch, old.flush < 0 ? live : this.#rows.live, marker)\n    this.#inFlight',
-    tests: [test('snapshot')],
+    tests: [test('snapshotcrash'), test('snapshot')],
   },
   {
     name: 'storage: a checkpoint ahead of its rows',

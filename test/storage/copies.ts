@@ -93,6 +93,15 @@ export async function source(disk: Disk, clusterId?: string): Promise<Peer> {
   return peer
 }
 
+/** One that lags: state, log and audit of its own, as of entry 10. */
+export async function lagging(disk: Disk): Promise<Peer> {
+  const peer = await Peer.formed(disk, 'n2')
+  await peer.vote(1, 'n2')
+  await peer.live(1, 10, 1, true)
+  await peer.vote(3, 'n1')
+  return peer
+}
+
 export async function chunksOf(store: Store): Promise<Uint8Array[]> {
   const snapshot = await store.snapshot()
   const chunks: Uint8Array[] = []
