@@ -38,7 +38,7 @@ COPY LICENSE ./
 COPY --from=build --chown=node:node /app/data /data
 USER node
 VOLUME /data
-EXPOSE 7420
+EXPOSE 7420 7421
 # Access tokens and TLS are not built yet, hence --insecure: publish the port to networks that you trust, and to no other.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:7420/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
