@@ -1,4 +1,5 @@
 /** All commands, in the order in which the help lists them. */
+import { backup, restore } from './backup.js'
 import { clusterCommands } from './cluster.js'
 import type { Command } from './command.js'
 import { dev } from './dev.js'
@@ -19,5 +20,7 @@ export const commands: readonly Command[] = [
   history,
   status,
   ...clusterCommands,
+  backup,
+  restore,
   recover,
 ]

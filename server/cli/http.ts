@@ -86,27 +86,50 @@ export class HttpClient {
     }
   }
 
+  /** The bytes of an answer, as they come; cut off where its end does not come. Throws CliError. */
+  async *bytes(path: string): AsyncGenerator<Uint8Array> {
+    const opened = await this.#open(path, {})
+    try {
+      yield* opened.response as AsyncIterable<Uint8Array>
+    } catch (error) {
+      throw this.#unavailable(opened.url, error as Error, null, false)
+    }
+  }
+
   /** The lines of a stream that ends when the server, or the signal, ends it. Throws CliError. */
   async *lines(path: string, headers: Readonly<Record<string, string>>): AsyncGenerator<string> {
     let at = ''
     try {
-      const response = await this.#first(async (url) => {
-        at = url
-        const opened = await this.#send(url, { method: 'GET', path, headers }, this.#options.signal)
-        const status = opened.statusCode ?? 0
-        if (status !== 200) throw refusalOf(status, parseBody(await readAll(opened)), url)
-        return opened
-      })
+      const opened = await this.#open(path, headers)
+      at = opened.url
       let rest = ''
-      for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
+      for await (const chunk of opened.response.setEncoding('utf8') as AsyncIterable<string>) {
         const lines = (rest + chunk).split('\n')
         rest = lines.pop() ?? ''
         if (rest.length > ANSWER_BYTES_MAX) throw new Error('a line of the stream is too long')
         for (const line of lines) yield line.endsWith('\r') ? line.slice(0, -1) : line
       }
     } catch (error) {
+      if (this.#options.signal.aborted) return
       if (error instanceof CliError) throw error
-      if (!this.#options.signal.aborted) throw this.#unavailable(at, error as Error, null, false)
+      throw this.#unavailable(at, error as Error, null, false)
+    }
+  }
+
+  /** A stream's beginning, of the first member that serves it. Throws CliError. */
+  async #open(path: string, headers: Readonly<Record<string, string>>) {
+    let at = ''
+    try {
+      return await this.#first(async (url) => {
+        at = url
+        const response = await this.#send(url, { method: 'GET', path, headers }, this.#options.signal)
+        const status = response.statusCode ?? 0
+        if (status !== 200) throw refusalOf(status, parseBody(await readAll(response)), url)
+        return { url, response }
+      })
+    } catch (error) {
+      if (error instanceof CliError) throw error
+      throw this.#unavailable(at, error as Error, null, false)
     }
   }
 

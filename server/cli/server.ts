@@ -4,12 +4,13 @@
  */
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { Readable } from 'node:stream'
 import { memberOf, peerIdOf } from '@leasehold/protocol'
 import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
 import { answerAsFormed, Door, TcpTransport } from '../peers/index.js'
 import { createReplica, RaftLog, type RetentionOptions } from '../replica/index.js'
-import { HEADROOM, Headroom, openStore, type Store } from '../storage/index.js'
+import { backupBytes, HEADROOM, Headroom, openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
 import { realClock } from './clock.js'
 import { addressText } from './clusterlist.js'
@@ -99,6 +100,7 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
       replica,
       info: { version: config.version, ...(config.advertise !== undefined && { url: config.advertise }) },
       metrics: telemetry,
+      backup: async () => Readable.from(backupBytes(await store.snapshot()), { objectMode: false }),
       ...(door !== null && { whoIsAt: (at: string) => whoIsAt(store, door, at) }),
       ...shared,
     })

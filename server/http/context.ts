@@ -26,6 +26,8 @@ export interface Context {
   readonly version: string
   /** The peer that listens there for other members, `member@directory`; null where nobody does. Left out: nobody can tell. */
   readonly whoIsAt?: (address: string) => Promise<string | null>
+  /** A backup of this member's state. Left out: there is no such route. */
+  readonly backup?: () => Promise<NodeJS.ReadableStream>
   /** Null until it listens. */
   readonly url: () => string | null
 }

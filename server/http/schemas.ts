@@ -108,6 +108,7 @@ export const Events = Type.Object({ events: Type.Array(Event), next: Nullable(Ty
 export const EventStream = Type.String({
   description: 'Events whose id is a cursor and whose data is an event as JSON',
 })
+export const Backup = Type.String({ description: 'A backup, for `leasehold restore`', format: 'binary' })
 export const Exposition = Type.String({ description: 'Metrics in the text format of Prometheus' })
 
 export const Member = Type.Object({

@@ -18,6 +18,7 @@ import { createIntake, type Intake } from '../intake/index.js'
 import type { Clock, Random, Telemetry } from '../ports/index.js'
 import type { Replica } from '../replica/index.js'
 import { createSessions } from '../session/index.js'
+import { backupRoute } from './backup.js'
 import { clusterRoutes, leaderUrlOf } from './cluster.js'
 import type { Context, HttpInfo } from './context.js'
 import { healthRoutes } from './health.js'
@@ -56,6 +57,8 @@ export interface HttpOptions {
   readonly metrics?: MetricsSource
   /** Asks who listens at an address for other members. */
   readonly whoIsAt?: (address: string) => Promise<string | null>
+  /** Begins a backup of this member's state. */
+  readonly backup?: () => Promise<NodeJS.ReadableStream>
   /** Made here where it is not given. */
   readonly intake?: Intake
   /** Limits to use instead, in tests. */
@@ -79,6 +82,7 @@ export async function createHttp(options: HttpOptions): Promise<App> {
   historyRoutes(app, context)
   watchRoutes(app, context)
   clusterRoutes(app, context)
+  backupRoute(app, context)
   healthRoutes(app, context)
   metricsRoutes(app, context)
   openapiRoute(app)
@@ -143,7 +147,8 @@ function contextOf(options: HttpOptions, limits: HttpLimits, app: App): Context 
   const waiting = new Waiting(intake, random, limits)
   const metrics = options.metrics ?? null
   const { version } = info
-  const asking = options.whoIsAt === undefined ? {} : { whoIsAt: options.whoIsAt }
+  const { whoIsAt, backup } = options
+  const asking = { ...(whoIsAt !== undefined && { whoIsAt }), ...(backup !== undefined && { backup }) }
   return { replica, intake, sessions, waiting, clock, random, telemetry, metrics, limits, version, url, ...asking }
 }
 
