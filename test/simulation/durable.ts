@@ -30,6 +30,13 @@ export class Durable {
   has(index: number, term: number): boolean {
     return this.#terms[index] === term
   }
+  /** Of two logs, that with the later term at its end is ahead, then the longer one: who is behind gets no vote (Raft 5.4.1). */
+  isAheadOf(other: Durable): boolean {
+    const [own, its] = [this.#terms.length, other.#terms.length]
+    const ownTerm = this.#terms[own - 1] ?? 0
+    const itsTerm = other.#terms[its - 1] ?? 0
+    return ownTerm > itsTerm || (ownTerm === itsTerm && own > its)
+  }
   votedFor(term: number): string | null {
     return this.#votes.get(term) ?? null
   }

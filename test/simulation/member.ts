@@ -81,8 +81,6 @@ export class Member {
   repair: (() => void) | null = null
   /** What is missing on its disk was acknowledged: it must not start over it. */
   mustRefuse = false
-  /** Its directory was never admitted to the cluster. */
-  outsider = false
   /** Says why it does not start. */
   refusal: string | null = null
   #directories = 1
@@ -118,7 +116,6 @@ export class Member {
   async wipe(others: readonly PeerId[]): Promise<void> {
     this.crash('its disk is lost')
     this.mend()
-    this.outsider = true
     this.#directories++
     this.peer = peerIdOf(this.name, this.#directoryId)
     this.#introduced = addressesOf(others)
@@ -130,6 +127,11 @@ export class Member {
 
   get #identity() {
     return { clusterId: 'cluster', memberId: this.name, directoryId: this.#directoryId }
+  }
+
+  /** By what is committed, its directory does not vote. */
+  get outsider(): boolean {
+    return !this.#parts.reigns.votes(this.peer)
   }
 
   get alive(): boolean {

@@ -2,6 +2,7 @@
  * Injects faults, one after the other and on top of each other, as the seed decides; counts each kind when it has its effect; and
  * takes them all back in the end.
  */
+import { ProtocolError } from '@leasehold/protocol'
 import type { Replica } from '@leasehold/server/replica'
 import type { VirtualNetwork } from '../support/virtualnetwork.js'
 import { RATE_ERROR } from './clocks.js'
@@ -36,6 +37,8 @@ export class Nemesis {
   readonly #dice: Dice
   /** How to take back what is still going on. */
   readonly #ongoing = new Set<() => void>()
+  /** Perhaps about to be removed. */
+  readonly #leaving = new Set<Member>()
   #over = false
 
   constructor(
@@ -266,8 +269,8 @@ export class Nemesis {
   }
 
   #expendable(member: Member): boolean {
-    const lost = this.#members.filter(({ outsider }) => outsider).length
-    return !member.outsider && lost + 1 <= (this.#members.length - 1) / 2
+    const lost = this.#members.filter((one) => one.outsider || this.#leaving.has(one)).length
+    return !member.outsider && !this.#leaving.has(member) && lost + 1 <= (this.#members.length - 1) / 2
   }
 
   #anew(member: Member): void {
@@ -285,10 +288,7 @@ export class Nemesis {
     const address = addressOf(peer)
     const change = learns ? ({ kind: 'promote', member: name } as const) : ({ kind: 'add', peer, address } as const)
     const done = (): void => {
-      // It may have been lost again meanwhile.
-      if (!learns || member.peer !== peer) return
-      member.outsider = false
-      this.#note('member joins', member)
+      if (learns) this.#note('member joins', member)
     }
     leader.changeMembers(change).then(done, () => {})
     return null
@@ -300,11 +300,15 @@ export class Nemesis {
     if (leader === undefined || leader.status.memberId === member.name || !this.#expendable(member)) return null
     const { peer } = member
     const done = (): void => {
-      if (member.peer !== peer) return
+      this.#leaving.delete(member)
       this.#note('member removed', member)
-      this.#anew(member)
+      if (member.peer === peer) this.#anew(member)
     }
-    leader.changeMembers({ kind: 'remove', member: member.name }).then(done, () => {})
+    this.#leaving.add(member)
+    leader.changeMembers({ kind: 'remove', member: member.name }).then(done, (error: unknown) => {
+      // Where the outcome is not known it may go at any time, for all that anybody knows.
+      if (error instanceof ProtocolError && error.code !== 'OUTCOME_UNKNOWN') this.#leaving.delete(member)
+    })
     return null
   }
 

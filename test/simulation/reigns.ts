@@ -11,6 +11,8 @@ import type { Scheduler } from './scheduler.js'
 
 /** Configurations whose quorums count: an entry may be committed under the one before. */
 const CONFIGURATIONS_KEPT = 3
+/** After so many entries a change of the configuration is behind everybody. */
+const SETTLED_ENTRIES = 32
 
 interface Stamp {
   readonly by: string
@@ -29,6 +31,7 @@ export class Reigns {
   /** The lowest of (stamp - true time at the fastest rate) among committed entries so far. */
   #slackMs = Number.POSITIVE_INFINITY
   changes = 0
+  #configuredAt = 0
   /** The newest first. */
   readonly #configurations: Configuration[]
 
@@ -44,6 +47,11 @@ export class Reigns {
     this.#durables = durables
   }
 
+  /** By the last configuration that is committed. */
+  votes(peer: PeerId): boolean {
+    return this.#configurations[0]!.voters.includes(peer)
+  }
+
   leads(member: string, term: number): void {
     const other = this.#leaderOf.get(term) ?? member
     this.#claims.hold(other === member, () => `two leaders in term ${term}: ${other} and ${member}`)
@@ -53,6 +61,22 @@ export class Reigns {
       this.#quorum((durable) => durable.votedFor(term) === member),
       () => `${member} leads term ${term} without the votes of a quorum on disks`,
     )
+  }
+
+  /** By what is on the disks, nobody who lacks this entry could be elected, and so replace it (Raft 5.4.2, figure 8). */
+  #final(index: number, term: number): void {
+    const { voters, outgoing } = this.#configurations[0]!
+    // Around a change two majorities count, one after the other.
+    if (outgoing.length > 0 || index < this.#configuredAt + SETTLED_ENTRIES) return
+    for (const peer of voters) {
+      const log = this.#durables.get(peer)!
+      if (log.has(index, term)) continue
+      const electors = voters.filter((other) => !this.#durables.get(other)!.isAheadOf(log))
+      this.#claims.hold(
+        electors.length <= voters.length / 2,
+        () => `entry ${index} of term ${term} is applied, and ${peer}, which lacks it, could be elected by ${electors}`,
+      )
+    }
   }
 
   /** Of the configuration in force, or of one just before: a leader goes by what it has applied itself. */
@@ -87,13 +111,16 @@ export class Reigns {
   /** An entry is applied for the first time: it must be on the disks of a quorum, and its stamp must be true. */
   committed({ term, index, timeMs, commands }: Entry, by: string): void {
     for (const command of commands) {
-      if (command.op === INTERNAL_OP.configure) this.#configurations.unshift(command.configuration)
+      if (command.op !== INTERNAL_OP.configure) continue
+      this.#configurations.unshift(command.configuration)
+      this.#configuredAt = index
     }
     this.#configurations.length = Math.min(this.#configurations.length, CONFIGURATIONS_KEPT)
     this.#claims.hold(
       this.#quorum((durable) => durable.has(index, term)),
       () => `${by} applies entry ${index} of term ${term}, which is not on the disks of a quorum`,
     )
+    this.#final(index, term)
     // The entry that forms a cluster is nobody's.
     if (index === 1) return
     const stamp = this.#stamps.get(`${term}:${index}`)
