@@ -6,6 +6,7 @@ import { dev } from './dev.js'
 import { history } from './history.js'
 import { leaseCommands } from './lease.js'
 import { recover } from './recover.js'
+import { recoverQuorum } from './recoverquorum.js'
 import { run } from './run.js'
 import { serve } from './serve.js'
 import { status } from './status.js'
@@ -23,4 +24,5 @@ export const commands: readonly Command[] = [
   backup,
   restore,
   recover,
+  recoverQuorum,
 ]
