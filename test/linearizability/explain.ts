@@ -11,7 +11,7 @@ export interface Reason<Act> {
   /** In the order of their calls. They cannot be ordered, whatever the others did. */
   readonly operations: readonly Operation<Act>[]
   readonly others: number
-  /** In words: the state, or states, in which these alone go no further. */
+  /** In words: the states in which these alone go no further; none where there is nothing to be told. */
   readonly states: readonly string[]
   readonly stuckAt: Operation<Act>
 }
@@ -59,13 +59,15 @@ export function explain<State, Act>(
   // Looks first: to let them go costs nothing, while every operation that may have happened makes the search longer.
   reduce((one) => model.observes(one.act))
   reduce((one) => !model.observes(one.act))
-  // In words it is told without the others: they do not help, and their doings would fill pages.
-  if (strict.length < operations.length) stillFails(strict, [])
+  const { stuckAt } = last
+  // The state is told as these alone leave it, where they get stuck at the same place: with the others it may be any.
+  const alone = search(model, strict, tryBounds)
+  const same = alone.verdict === 'not linearizable' && alone.stuckAt === stuckAt
   return {
     operations: [...strict].sort((a, b) => a.calledAt - b.calledAt),
     others: operations.length - strict.length,
-    states: last.states.map((state) => model.describeState(state)),
-    stuckAt: last.stuckAt,
+    states: same ? alone.states.map((state) => model.describeState(state)) : [],
+    stuckAt,
   }
 }
 
@@ -79,13 +81,17 @@ function weakened<State, Act>(model: Model<State, Act>, one: Operation<Act>): Op
 export function reasonText<State, Act>(model: Model<State, Act>, key: string, reason: Reason<Act>): string[] {
   const { operations, others, states, stuckAt } = reason
   const rest = others === 0 ? '' : `, whatever became of the other ${others}`
+  const where =
+    states.length === 0
+      ? 'the last that finds no place: '
+      : `where it goes no further, it is ${states.join(', or ')}; and `
   const of = key === '' ? 'the history' : `key ${key}`
   const many =
     operations.length === 1 ? 'this operation fits nowhere' : `these ${operations.length} operations fit in no order`
   return [
     `${of}: ${many}${rest}:`,
     ...operations.map((one) => `  lines ${one.calledAt} to ${one.endedAt}: ${subject(one)} ${model.describe(one.act)}`),
-    `  where it goes no further, it is ${states.join(', or ')}; and ${subject(stuckAt)} ${model.describe(stuckAt.act)}`,
+    `  ${where}${subject(stuckAt)} ${model.describe(stuckAt.act)}`,
   ]
 }
 

@@ -157,3 +157,13 @@ t.test('the counter-example names what cannot be ordered, and leaves out what ha
     '  where it goes no further, it is "B"; and process "b" reads "A"',
   ])
 })
+
+t.test('where the state depends on what others did, the counter-example names what finds no place', async (t) => {
+  const { reasons } = verdictOf('register', 'a cas [null,1]\na ok true\na cas [1,null]\na ok true\nc read\nc ok 1')
+  t.same(reasons, [
+    'the history: these 2 operations fit in no order, whatever became of the other 1:',
+    '  lines 3 to 4: process "a" changes 1 to null',
+    '  lines 5 to 6: process "c" reads 1',
+    '  the last that finds no place: process "c" reads 1',
+  ])
+})
