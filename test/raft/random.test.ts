@@ -15,7 +15,7 @@ const ROUNDS = 200
 function happen(world: World, storm: boolean): void {
   const member = world.pick(world.members)
   const dice = world.random()
-  if (dice < 0.12) world.feed(member, (core) => core.tick())
+  if (dice < 0.12) tick(world, member)
   else if (dice < 0.62) deliverOne(world)
   else if (dice < 0.82) world.land(member)
   else if (dice < 0.89) world.propose(leaderOr(world, member), 1 + Math.floor(world.random() * 6))
@@ -32,7 +32,7 @@ function mishap(world: World, member: Member): void {
   else if (dice < 0.55) world.link(member, other, true)
   else if (dice < 0.59) world.cut.add(`${member.id}>${other.id}`)
   else if (dice < 0.63) isolate(world, leaderOr(world, member))
-  else if (dice < 0.72) world.cut.clear()
+  else if (dice < 0.72) reunite(world)
   else if (dice < 0.77) world.trim(member)
   else if (dice < 0.8) world.feed(leaderOr(world, member), (core) => core.transferLeadership(other.id))
   else if (dice < 0.83) world.feed(member, (core) => core.campaign())
@@ -58,8 +58,18 @@ function leaderOr(world: World, member: Member): Member {
   return leaders.length > 0 && world.chance(0.9) ? world.pick(leaders) : member
 }
 
-/** It hears nobody, nobody hears it, and no link says so. */
+function reunite(world: World): void {
+  world.cut.clear()
+  for (const member of world.members) member.pace = 1
+}
+
+function tick(world: World, member: Member): void {
+  if (world.chance(member.pace)) world.feed(member, (core) => core.tick())
+}
+
+/** It hears nobody, nobody hears it, and no link says so. It is slow, too: it still leads when somebody else does. */
 function isolate(world: World, member: Member): void {
+  member.pace = 0.1
   for (const { id } of world.members) world.cut.add(`${member.id}>${id}`).add(`${id}>${member.id}`)
 }
 

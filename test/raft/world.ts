@@ -55,6 +55,8 @@ export class Member {
   flight: Write<Item> | null = null
   /** Being installed: meanwhile nothing is written or applied, and messages still come. */
   installing: SnapshotOf | null = null
+  /** How many of its ticks come: a process that hardly runs is the last to notice anything. */
+  pace = 1
   applied: SnapshotOf
   /** Reads asked for, and what was committed somewhere by then. */
   readonly reads = new Map<number, number>()
