@@ -12,6 +12,8 @@ export interface ClusterOptions {
   readonly members: number
   /** Null: all of them on loopback. */
   readonly network: Network | null
+  /** What else each member is told. */
+  readonly flags?: readonly string[]
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -35,7 +37,7 @@ export class Cluster {
   }
 
   /** Resolves once all of them are ready. */
-  static async start({ parent, profile, members, network }: ClusterOptions): Promise<Cluster> {
+  static async start({ parent, profile, members, network, flags: told = [] }: ClusterOptions): Promise<Cluster> {
     const ports = await freePorts(2 * members)
     const names = Array.from({ length: members }, (_, i) => `n${i + 1}`)
     const hosts = names.map((_, i) => (network === null ? '127.0.0.1' : memberAddress(i + 1)))
@@ -46,7 +48,7 @@ export class Cluster {
     try {
       for (const [i, name] of names.entries()) {
         const peering = members === 1 ? [] : ['--peer-listen', peerAt(i), '--cluster', peers]
-        const flags = network === null ? peering : [...peering, '--insecure']
+        const flags = [...peering, ...told, ...(network === null ? [] : ['--insecure'])]
         const under = network?.under(i + 1) ?? []
         const [host, port] = [hosts[i]!, ports[i]!]
         servers.push(await ServerProcess.spawn({ parent, profile, name, host, port, flags, under }))

@@ -1,7 +1,9 @@
 /** All scenarios, in the order in which `all` runs them. */
 import type { Scenario } from '../scenario.js'
+import { catchup } from './catchup.js'
 import { check } from './check.js'
 import { contend64 } from './contend.js'
+import { endure } from './endure.js'
 import { expire } from './expire.js'
 import { failover } from './failover.js'
 import { lease } from './lease.js'
@@ -10,4 +12,16 @@ import { peers } from './peers.js'
 import { reads } from './reads.js'
 import { renew } from './renew.js'
 
-export const SCENARIOS: readonly Scenario[] = [lease, renew, contend64, check, expire, million, reads, failover, peers]
+export const SCENARIOS: readonly Scenario[] = [
+  lease,
+  renew,
+  contend64,
+  check,
+  expire,
+  million,
+  reads,
+  failover,
+  catchup,
+  endure,
+  peers,
+]
