@@ -6,6 +6,7 @@ import {
   type Configuration,
   checkMemberId,
   checkPeerId,
+  type ErrorCode,
   memberOf,
   OP,
   type PeerId,
@@ -22,6 +23,11 @@ import { sendProblem } from './unit.js'
 
 const CHANGES = ['MEMBER_NOT_FOUND', 'MEMBERSHIP_CONFLICT', 'NO_QUORUM', 'OUTCOME_UNKNOWN'] as const
 const WITH_BODY = ['UNSUPPORTED_MEDIA_TYPE', 'TOO_LARGE'] as const
+/** What a change may answer; another member than the leader sends on to it. */
+const changes = (more: readonly ErrorCode[] = []) => ({
+  ...responses({ 200: Cluster }, [...CHANGES, ...more]),
+  307: { description: 'Ask the leader, at the Location' },
+})
 /** How long a transfer of leadership may take, and how often it is looked at. */
 const TRANSFER_MS_MAX = 3_000
 const LOOK_MS = 20
@@ -51,7 +57,7 @@ export function clusterRoutes(app: App, context: Context): void {
         summary: 'Hand leadership to another member',
         querystring: NoQuery,
         body: TransferLeadershipBody,
-        response: responses({ 200: Cluster }, [...CHANGES, ...WITH_BODY]),
+        response: changes(WITH_BODY),
       },
     },
     (request, reply) =>
@@ -67,7 +73,7 @@ function memberRoutes(app: App, context: Context): void {
         summary: 'Add a member, which learns until it is promoted',
         querystring: NoQuery,
         body: AddBody,
-        response: responses({ 200: Cluster }, [...CHANGES, ...WITH_BODY]),
+        response: changes(WITH_BODY),
       },
     },
     (request, reply) => {
@@ -85,7 +91,7 @@ function memberRoutes(app: App, context: Context): void {
         summary: 'Make a learner a voter',
         params: IdParams,
         querystring: NoQuery,
-        response: responses({ 200: Cluster }, CHANGES),
+        response: changes(),
       },
     },
     (request, reply) => changing(context, request, reply, { kind: 'promote', member: request.params.id }),
@@ -97,7 +103,7 @@ function memberRoutes(app: App, context: Context): void {
         summary: 'Remove a member',
         params: IdParams,
         querystring: NoQuery,
-        response: responses({ 200: Cluster }, CHANGES),
+        response: changes(),
       },
     },
     (request, reply) => changing(context, request, reply, { kind: 'remove', member: request.params.id }),
