@@ -35,12 +35,11 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    name: 'simulation: followers keep a time of their own and stamp by it',
+    name: 'simulation: a new leader stamps by the clock that it had as a follower',
     claim: 'cluster time never outruns true time',
-    file: 'server/replica/clusterclock.ts',
-    find: '    this.#wholeMs = baseMs\n    this.#fractionMs = 0\n    this.#seenMs = this.#clock.monotonicMs()\n    this.#leading = true\n  }\n\n  follow(): void {\n    this.#leading = false',
-    replace:
-      '    this.#wholeMs = Math.max(this.#wholeMs, baseMs)\n    this.#seenMs = this.#clock.monotonicMs()\n    this.#leading = true\n  }\n\n  follow(): void {\n    this.#seenMs = this.#clock.monotonicMs()',
+    file: 'server/replica/outbound.ts',
+    find: 'this.#cluster.lead(baseMs)',
+    replace: 'this.#cluster.lead(Math.max(baseMs, Math.floor(this.#clock.monotonicMs())) as ClusterMs)',
     ...worlds,
   },
   {

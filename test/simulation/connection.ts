@@ -53,6 +53,31 @@ const REFUSALS = new Set<number>(
   (['OVERLOADED', 'SHUTTING_DOWN', 'NO_QUORUM', 'OUTCOME_UNKNOWN'] as const).map((code) => ERRORS[code].wire),
 )
 
+/** A read of one lease at one member, by whoever knew of an answer from this index when it was asked for. */
+export function read(
+  { replica, process, name: member }: Host,
+  name: string,
+  ackedIndex: number,
+  { ledger, claims }: Pick<ConnectionParts, 'ledger' | 'claims'>,
+  told: (view: LeaseView | null | undefined) => void,
+): void {
+  const seen = (): void => {
+    if (!process.effect()) return
+    const { appliedIndex } = replica.status
+    claims.hold(
+      appliedIndex >= ackedIndex,
+      () => `stale read: ${member} reads at ${appliedIndex} what was asked after an answer from ${ackedIndex}`,
+    )
+    const view = replica.getLease(name)
+    if (appliedIndex === ledger.last) {
+      const [found, wanted] = [JSON.stringify(view), JSON.stringify(ledger.model.view(name))]
+      claims.hold(found === wanted, () => `${member} shows ${name} as ${found}, the model as ${wanted}`)
+    }
+    told(view)
+  }
+  replica.readBarrier().then(seen, () => told(undefined))
+}
+
 export class Connection implements Recipient {
   open = true
   readonly host: Host
@@ -83,27 +108,9 @@ export class Connection implements Recipient {
 
   /** Reads a lease. The view is undefined where the member could not tell. */
   look(id: number, name: string): void {
-    const { ledger, claims } = this.#parts
-    const ackedIndex = ledger.ackedIndex
-    this.#there(() => {
-      const { replica, process } = this.host
-      const seen = () => {
-        if (!process.effect()) return
-        const { appliedIndex } = replica.status
-        claims.hold(
-          appliedIndex >= ackedIndex,
-          () =>
-            `stale read: ${this.host.name} reads at ${appliedIndex} what was asked after an answer from ${ackedIndex}`,
-        )
-        const view = replica.getLease(name)
-        if (appliedIndex === ledger.last) {
-          const [found, wanted] = [JSON.stringify(view), JSON.stringify(ledger.model.view(name))]
-          claims.hold(found === wanted, () => `${this.host.name} shows ${name} as ${found}, the model as ${wanted}`)
-        }
-        this.#back(() => this.#client.view(id, view))
-      }
-      replica.readBarrier().then(seen, () => this.#back(() => this.#client.view(id, undefined)))
-    })
+    const { ackedIndex } = this.#parts.ledger
+    const told = (view: LeaseView | null | undefined) => this.#back(() => this.#client.view(id, view))
+    this.#there(() => read(this.host, name, ackedIndex, this.#parts, told))
   }
 
   reply(id: number, attempt: number, code: number, fields: readonly unknown[]): void {

@@ -2,7 +2,7 @@
 import { type Acquire, fencingToken, OFFERED, OK, OP, type Revoke } from '@leasehold/protocol'
 import type { Answer, Client } from './client.js'
 
-const NAMES = ['hot/a', 'hot/b', 'warm/c', 'warm/d', 'cold/e', 'cold/f']
+export const NAMES = ['hot/a', 'hot/b', 'warm/c', 'warm/d', 'cold/e', 'cold/f']
 const TTLS_MS = [300, 800, 1_500, 3_000, 6_000]
 const WAITS_MS = [0, 0, 500, 2_000, 6_000]
 const THINK_MS = 300

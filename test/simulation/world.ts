@@ -6,14 +6,14 @@ import { auditSeq, type ChainedEvent, type PeerId, peerIdOf } from '@leasehold/p
 import { VirtualNetwork } from '../support/virtualnetwork.js'
 import { type Breach, Claims } from './claim.js'
 import { Client, type ClientWorld } from './client.js'
-import { Connection, type ConnectionParts } from './connection.js'
+import { Connection, type ConnectionParts, read } from './connection.js'
 import { Dice } from './dice.js'
 import { digestOf } from './digest.js'
 import type { Durable } from './durable.js'
 import type { FaultKind, Injected } from './faultkinds.js'
 import { Holders } from './holders.js'
 import { Ledger } from './ledger.js'
-import { live } from './lives.js'
+import { live, NAMES } from './lives.js'
 import { Member } from './member.js'
 import { Nemesis } from './nemesis.js'
 import { type Plan, planOf } from './plan.js'
@@ -28,6 +28,7 @@ const FINISH_MS_MAX = 40_000
 /** Leases that nobody renews end within this: the longest ttl and lock-delay, a hold, a beat, and clocks that go slow. */
 const EXPIRY_MS_MAX = 6_000 + 1_500 + 1_000 + 500
 const QUIET_MS = 600
+const READ_EVERY_MS = 60
 /** A world goes on until so much was asked for. */
 export const OPERATIONS_MIN = 500
 
@@ -177,6 +178,7 @@ class World implements ClientWorld {
     const lives: Promise<void>[] = []
     for (const client of this.clients)
       for (let i = 0; i < this.plan.livesPerClient; i++) lives.push(live(client, this.clients.length))
+    void this.#watch()
     const { faultyMs } = this.plan
     // Worlds in which hardly anything works last longer.
     const enough = () =>
@@ -198,6 +200,17 @@ class World implements ClientWorld {
     )
     await this.scheduler.sleep(QUIET_MS)
     await this.#compare()
+  }
+
+  /** Somebody who asks every member again and again, also one that does not know yet that it leads no more. */
+  async #watch(): Promise<void> {
+    while (!this.finishing) {
+      await this.scheduler.sleep(this.#dice.between(0, 2 * READ_EVERY_MS))
+      const { host } = this.#dice.pick(this.members)
+      const { ackedIndex } = this.ledger
+      if (host === null) continue
+      host.process.after(0, () => read(host, this.#dice.pick(NAMES), ackedIndex, this, () => {}))
+    }
   }
 
   async #within(ms: number, claim: string, holds: () => boolean): Promise<void> {
