@@ -85,6 +85,11 @@ export class Member {
     return ((await answer.json().catch(() => ({}))) as { leader?: string | null }).leader ?? null
   }
 
+  /** What it says of the cluster, as it said it: for people. */
+  async view(): Promise<string> {
+    return (await (await this.#ask('/v1/cluster'))?.text()) ?? 'no answer'
+  }
+
   #ask(path: string): Promise<Response | null> {
     return fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(ASK_MS) }).catch(() => null)
   }

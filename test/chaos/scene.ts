@@ -50,7 +50,10 @@ export async function playScene(options: SceneOptions): Promise<SceneResult> {
     const history = await load.stop()
     const audits = await wholeAudits(world.members)
     const judged = judgeChaos(history, audits, () => performance.now())
-    const all = [...found, ...world.endings, ...history.died.map((why) => `load: ${why}`), ...judged.found]
+    const views = judged.found.some((one) => one.startsWith('audit:'))
+      ? await Promise.all(world.members.map(async (member) => `view of ${member.name}: ${await member.view()}`))
+      : []
+    const all = [...found, ...views, ...world.endings, ...history.died.map((why) => `load: ${why}`), ...judged.found]
     for (const [model, lines] of Object.entries(judged.lines))
       if (all.length > 0) await writeFile(join(folder, `${model}.jsonl`), lines)
     const acknowledged = load.acknowledged.reduce((sum, one) => sum + one, 0)
