@@ -115,8 +115,10 @@ export async function factsOf(store: Store, machine: Machine): Promise<() => Fac
     for await (const chunk of store.entries(logIndex(1), logIndex(1)))
       for (const { commands, body } of chunk) founding = body ?? encodeCommands(commands)
   }
+  // Before the log has begun to be replayed, the state knows no configuration yet.
+  const founded = founding === null ? null : firstConfiguration(founding)
   return () => {
-    const { configuration } = machine
+    const configuration = machine.configuration ?? founded
     return { clusterId: identity.clusterId, names: configuration === null ? [] : peersOf(configuration), founding }
   }
 }
