@@ -66,6 +66,8 @@ export class Pipeline implements LogFollower {
   readonly #waiting = new Waiting()
   readonly #answers: Answers
   #checkpoint: Checkpoint
+  /** The next flush carries a checkpoint, whatever is due. */
+  #checkpointWanted = false
   /** A snapshot is being installed: what is staged meanwhile would be lost. */
   #replacing: FreshMachine | null = null
   /** Of peers that the configuration names. */
@@ -172,7 +174,11 @@ export class Pipeline implements LogFollower {
     this.#guard(() => this.#outbound.advance())
   }
   flushing(): void {
-    this.#guard(() => this.#checkpoint.beforeFlush(this.#clock.monotonicMs()))
+    this.#guard(() => {
+      if (this.#checkpointWanted) this.#checkpoint.stage()
+      else this.#checkpoint.beforeFlush(this.#clock.monotonicMs())
+      this.#checkpointWanted = false
+    })
   }
   flushed(): void {
     this.#hooks.flushed()
@@ -202,7 +208,8 @@ export class Pipeline implements LogFollower {
   }
 
   checkpoint(): void {
-    this.#guard(() => this.#checkpoint.stage())
+    // Not at once: what is staged while a flush is under way is not durable at its end.
+    this.#checkpointWanted = true
   }
 
   replacement(): readonly StoredTable[] {
@@ -282,10 +289,8 @@ export class Pipeline implements LogFollower {
     if (this.inFlight > 0) this.#outbound.abandon()
     for (const { to, id, attempt } of this.#waiting.drain()) this.refuse(to, id, attempt, 'OUTCOME_UNKNOWN', QUEUE_KEPT)
     this.#answers.flush()
-    this.#guard(() => {
-      this.#checkpoint.stage()
-      this.#log.flush()
-    })
+    this.checkpoint()
+    this.#log.flush()
     await this.#while(() => this.#store.flushing, Number.POSITIVE_INFINITY)
   }
 

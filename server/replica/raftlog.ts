@@ -238,8 +238,6 @@ export class RaftLog implements ReplicatedLog {
 
   readonly #isClosed = (): boolean => this.#state === 'closed'
 
-  // The pump
-
   /** Whatever throws in here has broken an invariant: better no answer than a wrong one. */
   #input(step: () => void): void {
     if (this.#state !== 'live') return
@@ -370,9 +368,11 @@ export class RaftLog implements ReplicatedLog {
 
   async #checkpointed(): Promise<void> {
     await this.#flushes.end()
+    const { busy } = this.#flushes
     this.#follower.checkpoint()
     this.flush()
     await this.#flushes.end()
+    if (busy) await this.#flushes.end() // it travels in the next one
   }
 
   #resumed(installed: Recovered | null, { index, term }: SnapshotHead): void {
