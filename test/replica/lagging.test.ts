@@ -35,6 +35,11 @@ for (const stopped of ['killed', 'cut off']) {
       await t.rejects(outrun(cluster, behind), /not within/)
       if (stopped === 'killed') await behind.start({ tailEntries: 8 })
       else cluster.network.heal()
+      // The leader is never idle meanwhile: a flush is nearly always under way when one is asked for.
+      for (let i = 0; i < 200; i++) {
+        leader.ask(acquire(`load/${i}`))
+        await cluster.run(0.4)
+      }
       await cluster.settled()
       const events = await agree(t, cluster)
       t.ok(events.length > 60)
