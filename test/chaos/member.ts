@@ -85,9 +85,10 @@ export class Member {
     return ((await answer.json().catch(() => ({}))) as { leader?: string | null }).leader ?? null
   }
 
-  /** What it says of the cluster, as it said it: for people. */
+  /** What it says of the cluster, and the last that it wrote to its log: for people. */
   async view(): Promise<string> {
-    return (await (await this.#ask('/v1/cluster'))?.text()) ?? 'no answer'
+    const view = (await (await this.#ask('/v1/cluster'))?.text()) ?? 'no answer'
+    return `${view}\n${this.#output.slice(-3_000)}`
   }
 
   #ask(path: string): Promise<Response | null> {
