@@ -32,6 +32,7 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
+    // None of the first 33 seeds; the core's own worlds notice it.
     name: 'simulation: an entry of an old term is committed by count',
     claim: 'all members apply the same entries',
     file: 'server/raft/leadership.ts',
@@ -132,6 +133,7 @@ export const simulationFaults: readonly Fault[] = [
     tests: ['test/machine/property.test.ts', ...worlds.tests],
   },
   {
+    // Seed 2.
     name: 'simulation: a forwarded batch that comes again is executed again',
     claim: 'a command is executed at most once for each time that it was sent',
     file: 'server/machine/members.ts',
