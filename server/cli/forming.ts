@@ -4,7 +4,6 @@
  */
 import {
   type Configuration,
-  clusterMs,
   decodeCommands,
   encodeCommands,
   INTERNAL_OP,
@@ -13,11 +12,8 @@ import {
   type PeerId,
   peerIdOf,
   peersOf,
-  run,
-  term,
-  wallMs,
 } from '@leasehold/protocol'
-import type { Entry, Machine } from '../machine/index.js'
+import { foundingEntry, type Machine } from '../machine/index.js'
 import { askPeer, type Door, type Facts, formCluster, VERSIONS } from '../peers/index.js'
 import type { Disk, Random } from '../ports/index.js'
 import { directoryState, formDirectory, readForming, type Store, writeForming } from '../storage/index.js'
@@ -29,20 +25,6 @@ const DIRECTORY_ID_BYTES = 8
 const id = (random: Random, bytes: number) => Buffer.from(random.bytes(bytes)).toString('hex')
 const addressesOf = (cluster: readonly ListedMember[]) =>
   new Map(cluster.map(({ member, address }) => [member, addressText(address)]))
-
-/** The entry that every directory of a new cluster begins with: the same bytes in each of them. */
-function bootstrapOf(configuration: Configuration): Entry {
-  return {
-    term: term(1),
-    index: logIndex(1),
-    timeMs: clusterMs(0),
-    wallMs: wallMs(0),
-    member: '',
-    run: run(0),
-    batch: 0,
-    commands: [{ op: INTERNAL_OP.configure, configuration }],
-  }
-}
 
 function configurationOf(peers: readonly PeerId[], addresses: ReadonlyMap<string, string>): Configuration {
   const voters = [...peers].sort()
@@ -59,7 +41,7 @@ export async function formAlone(disk: Disk, memberId: string, address: string, r
   const directoryId = await directoryIdOf(disk, memberId, random)
   const configuration = configurationOf([peerIdOf(memberId, directoryId)], new Map([[memberId, address]]))
   const clusterId = id(random, CLUSTER_ID_BYTES)
-  await formDirectory(disk, { clusterId, memberId, directoryId }, bootstrapOf(configuration))
+  await formDirectory(disk, { clusterId, memberId, directoryId }, foundingEntry(configuration))
 }
 
 /** The id of an unformed directory, written down before anybody is told of it. */
@@ -88,14 +70,14 @@ export async function formTogether(disk: Disk, { door, memberId, cluster, random
     self,
     members,
     found: (peers) => {
-      const { commands } = bootstrapOf(configurationOf(peers, members))
+      const { commands } = foundingEntry(configurationOf(peers, members))
       return { clusterId: id(random, CLUSTER_ID_BYTES), founding: encodeCommands(commands) }
     },
     write: ({ clusterId, founding }) => {
       const first = founding === null ? null : firstConfiguration(founding)
       // Whoever came later gets everything from the leader, the first entry, too.
       const named = first !== null && peersOf(first).includes(self)
-      return formDirectory(disk, { clusterId, memberId, directoryId }, named ? bootstrapOf(first) : null)
+      return formDirectory(disk, { clusterId, memberId, directoryId }, named ? foundingEntry(first) : null)
     },
   })
 }

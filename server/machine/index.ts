@@ -1,4 +1,5 @@
 export * from './entry.js'
+export { foundingEntry } from './founding.js'
 export { MACHINE_LIMITS, type MachineLimits } from './limits.js'
 export { Machine } from './machine.js'
 export type { MemberView } from './members.js'

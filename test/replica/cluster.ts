@@ -1,17 +1,6 @@
 /** Members of the real parts over disks in RAM, linked in memory, under one clock that the test moves. */
-import {
-  type ClientCommand,
-  type Configuration,
-  clusterMs,
-  INTERNAL_OP,
-  logIndex,
-  peerIdOf,
-  type Reply,
-  run,
-  term,
-  wallMs,
-} from '@leasehold/protocol'
-import { type Entry, Machine } from '@leasehold/server/machine'
+import { type ClientCommand, peerIdOf, type Reply } from '@leasehold/protocol'
+import { foundingEntry, Machine } from '@leasehold/server/machine'
 import { type Clock, type Random, silent } from '@leasehold/server/ports'
 import { createReplica, RaftLog, type Replica, type ReplicaOptions } from '@leasehold/server/replica'
 import { formDirectory, Headroom, MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
@@ -151,7 +140,7 @@ export class Cluster {
     const addresses = Object.fromEntries(voters.map((peer) => [peer, `${peer}:1`]))
     for (const { id, disk } of cluster.members) {
       const identity = { clusterId: 'cluster', memberId: id, directoryId: `d-${id}` }
-      await formDirectory(disk, identity, bootstrap({ voters, outgoing: [], learners: [], addresses }))
+      await formDirectory(disk, identity, foundingEntry({ voters, outgoing: [], learners: [], addresses }))
     }
     for (const member of cluster.members) await member.start(options)
     await cluster.settled()
@@ -206,18 +195,5 @@ export class Cluster {
       member.up = false
       await this.until(member.replica.close())
     }
-  }
-}
-
-export function bootstrap(configuration: Configuration): Entry {
-  return {
-    term: term(1),
-    index: logIndex(1),
-    timeMs: clusterMs(0),
-    wallMs: wallMs(0),
-    member: '',
-    run: run(0),
-    batch: 0,
-    commands: [{ op: INTERNAL_OP.configure, configuration }],
   }
 }

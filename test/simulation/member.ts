@@ -2,18 +2,8 @@
  * One member of a simulated world: the real machine, store, log and replica over its own disk and clocks, wired as a server is.
  * Its hardware outlives its processes; a process ends at any effect, and another one is started over what is left.
  */
-import {
-  clusterMs,
-  INTERNAL_OP,
-  logIndex,
-  memberOf,
-  type PeerId,
-  peerIdOf,
-  run,
-  term,
-  wallMs,
-} from '@leasehold/protocol'
-import type { Entry, MachineLimits } from '@leasehold/server/machine'
+import { memberOf, type PeerId, peerIdOf } from '@leasehold/protocol'
+import { foundingEntry, type MachineLimits } from '@leasehold/server/machine'
 import { silent, type Transport } from '@leasehold/server/ports'
 import { createReplica, type LogFollower, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { formDirectory, openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
@@ -36,19 +26,8 @@ export const addressOf = (peer: PeerId): string => `${memberOf(peer)}:1`
 
 const addressesOf = (peers: readonly PeerId[]) => Object.fromEntries(peers.map((peer) => [peer, addressOf(peer)]))
 
-function firstEntry(peers: readonly PeerId[]): Entry {
-  const configuration = { voters: peers, outgoing: [], learners: [], addresses: addressesOf(peers) }
-  return {
-    term: term(1),
-    index: logIndex(1),
-    timeMs: clusterMs(0),
-    wallMs: wallMs(0),
-    member: '',
-    run: run(0),
-    batch: 0,
-    commands: [{ op: INTERNAL_OP.configure, configuration }],
-  }
-}
+const founding = (peers: readonly PeerId[]) =>
+  foundingEntry({ voters: peers, outgoing: [], learners: [], addresses: addressesOf(peers) })
 
 export interface MemberParts {
   readonly scheduler: Scheduler
@@ -108,7 +87,7 @@ export class Member {
   /** Its directory begins with the entry that forms the cluster, the same in every member. */
   async form(peers: readonly PeerId[]): Promise<void> {
     this.#introduced = addressesOf(peers)
-    await formDirectory(this.disk.memory, this.#identity, firstEntry(peers))
+    await formDirectory(this.disk.memory, this.#identity, founding(peers))
     this.durable.formed()
   }
 

@@ -5,9 +5,9 @@
  */
 import { type Client, type ClientOptions, createClient } from '@leasehold/client'
 import { type Acceptor, SeededRandom, TestMachine, TestNetwork, TestTime } from '@leasehold/client/testing'
-import { clusterMs, INTERNAL_OP, logIndex, peerIdOf, run, term, wallMs } from '@leasehold/protocol'
+import { peerIdOf } from '@leasehold/protocol'
 import { createIntake, type Intake } from '@leasehold/server/intake'
-import { type Entry, Machine } from '@leasehold/server/machine'
+import { type Entry, foundingEntry, Machine } from '@leasehold/server/machine'
 import { silent } from '@leasehold/server/ports'
 import { createReplica, RaftLog, type Replica } from '@leasehold/server/replica'
 import { createSessions, type Sessions, type Socket, type SocketHandle } from '@leasehold/server/session'
@@ -18,13 +18,9 @@ const NAMES = ['n1', 'n2', 'n3'] as const
 const directoryOf = (name: string): string => `d-${name}`
 const peerOf = (name: string) => peerIdOf(name, directoryOf(name))
 
-/** The same bytes in every directory. */
-function firstEntry(): Entry {
+function founding(): Entry {
   const addresses = Object.fromEntries(NAMES.map((name) => [peerOf(name), `${name}:1`]))
-  const configuration = { voters: NAMES.map(peerOf), outgoing: [], learners: [], addresses }
-  const commands = [{ op: INTERNAL_OP.configure, configuration }] as const
-  const stamp = { term: term(1), index: logIndex(1), timeMs: clusterMs(0), wallMs: wallMs(0) }
-  return { ...stamp, member: '', run: run(0), batch: 0, commands }
+  return foundingEntry({ voters: NAMES.map(peerOf), outgoing: [], learners: [], addresses })
 }
 
 /** One process of a member. */
@@ -80,7 +76,7 @@ export class TrioMember {
     await formDirectory(
       this.disk,
       { clusterId: 'trio', memberId: this.name, directoryId: directoryOf(this.name) },
-      firstEntry(),
+      founding(),
     )
   }
 
