@@ -143,7 +143,7 @@ export const machineFaults: readonly Fault[] = [
   },
   {
     name: 'machine: a renewal of a row that was written is not written again',
-    claim: 'renewed over and over, leases come back with their last ends',
+    claim: 'renewed again in a row that is on disk already, a lease comes back with its last end',
     file: 'server/machine/renewals.ts',
     find: '      this.table.touch(row)\n      return',
     replace: '      return',
@@ -183,11 +183,11 @@ export const machineFaults: readonly Fault[] = [
   },
   {
     name: 'machine: the last batch is forgotten over a reload',
-    claim: 'members are known by their last start, through a reload',
+    claim: 'the last batch is known through a reload, also where nothing else of its member changed',
     file: 'server/machine/members.ts',
     find: '    member.batch = entry.batch\n    this.table.touch(member)\n',
     replace: '    member.batch = entry.batch\n',
-    tests: [test('property')],
+    tests: [test('members'), test('property')],
   },
   {
     name: 'machine: a start that asks again gets another run',

@@ -1,5 +1,6 @@
 import { INTERNAL_OP, OK } from '@leasehold/protocol'
 import t from 'tap'
+import { Disk } from './disk.js'
 import { acquire, admitRun, beat, codeOf, Driver, release, request, stored } from './driver.js'
 
 const LEASE = acquire('a', 'h')
@@ -113,6 +114,18 @@ t.test('members are known by their last start, through a reload', async (t) => {
   t.same(stored(d.machine), before)
   t.match(d.machine.members, wanted)
   t.notOk(d.at(10_003, beat).executed, 'a batch that was applied before the reload')
+})
+
+t.test('the last batch is known through a reload, also where nothing else of its member changed', async (t) => {
+  const d = admitted()
+  const disk = new Disk()
+  for (const batch of [1, 2]) {
+    d.batch = batch
+    t.ok(d.at(10_000 + batch, beat).executed)
+    disk.checkpoint(d.machine)
+    d.machine = disk.load({})
+    t.notOk(d.at(10_000 + batch, beat).executed, `batch ${batch} is not executed again`)
+  }
 })
 
 t.test('members beyond the bound are refused, and those that are known are not', async (t) => {

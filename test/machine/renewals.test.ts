@@ -46,6 +46,16 @@ t.test('renewed over and over, leases leave no rows behind, and the emptied ones
   for (const name of names) t.same(after.lease(name), d.machine.lease(name))
 })
 
+t.test('renewed again in a row that is on disk already, a lease comes back with its last end', async (t) => {
+  const { d, disk } = setUp()
+  for (let round = 1; round <= 3; round++) {
+    d.at(10_000 + round, renew('n0', 1))
+    disk.checkpoint(d.machine)
+    t.equal(renewals(d.machine).size, 1, 'in the same row')
+    t.match(disk.load(LIMITS).lease('n0'), d.machine.lease('n0'), `after ${round} renewals`)
+  }
+})
+
 t.test('rows that are mostly waste are cleaned up, whoever is renewed', async (t) => {
   const limits = { renewalsPerRow: 16 }
   const d = new Driver(limits)
