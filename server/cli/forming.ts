@@ -58,10 +58,13 @@ export interface Together {
   readonly memberId: string
   readonly cluster: readonly ListedMember[]
   readonly random: Random
+  /** Told again and again while it forms: what is waited for, for people. */
+  readonly waiting: (what: string) => void
 }
 
 /** Forms the directory as one of the listed members', or as a later one's of the cluster that they are. Waits for them as long as it takes. */
-export async function formTogether(disk: Disk, { door, memberId, cluster, random }: Together): Promise<void> {
+export async function formTogether(disk: Disk, together: Together): Promise<void> {
+  const { door, memberId, cluster, random, waiting } = together
   const directoryId = await directoryIdOf(disk, memberId, random)
   const self = peerIdOf(memberId, directoryId)
   const members = addressesOf(cluster)
@@ -69,6 +72,7 @@ export async function formTogether(disk: Disk, { door, memberId, cluster, random
     door,
     self,
     members,
+    waiting,
     found: (peers) => {
       const { commands } = foundingEntry(configurationOf(peers, members))
       return { clusterId: id(random, CLUSTER_ID_BYTES), founding: encodeCommands(commands) }

@@ -3,19 +3,19 @@
  * and closed in the other. Must never answer before it has recovered, nor leave anything open behind when it cannot start.
  */
 import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { Readable } from 'node:stream'
 import { memberOf, peerIdOf } from '@leasehold/protocol'
 import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
 import { answerAsFormed, Door, TcpTransport } from '../peers/index.js'
-import { createReplica, RaftLog, type RetentionOptions } from '../replica/index.js'
+import { RaftLog, type RetentionOptions, Shell } from '../replica/index.js'
 import { backupBytes, HEADROOM, Headroom, openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
 import { realClock } from './clock.js'
 import { addressText } from './clusterlist.js'
 import { factsOf, formAlone, formTogether, introduction, isEmpty, type Together, whoIsAt } from './forming.js'
 import { LevelDisk } from './leveldisk.js'
+import { Lobby } from './lobby.js'
 import { watchLoop } from './loopstall.js'
 import { ALONE, type Peering } from './peering.js'
 import { realRandom } from './random.js'
@@ -58,58 +58,12 @@ export class PeeringError extends Error {
 
 /** Resolves once it serves. Throws StorageRefusal (the directory) or ListenError (the address). */
 export async function startServer(config: ServerConfig): Promise<RunningServer> {
-  const { memberId, telemetry, fatal, peering = ALONE } = config
-  // Before the directory is touched: a port in use should not leave a new directory behind.
-  await probe(config.address)
   const open: (() => Promise<void>)[] = []
   const closeAll = async () => {
     for (let close = open.pop(); close !== undefined; close = open.pop()) await close()
   }
   try {
-    const machine = new Machine()
-    const disk = new LevelDisk(config.dataPath)
-    open.push(() => disk.close())
-    const shared = { clock: realClock, random: realRandom, telemetry, memberId }
-    const door = await openDoor(peering, telemetry)
-    if (door !== null) open.push(() => door.close())
-    const { cluster } = peering
-    const together = door === null || cluster.length < 2 ? null : { door, memberId, cluster, random: realRandom }
-    if (await isEmpty(disk)) {
-      if (together === null) await formAlone(disk, memberId, peering.advertised, realRandom)
-      else await formTogether(disk, together)
-    }
-    const store: Store = await openStore(disk, { tables: machine.tables, fatal, memberId })
-    open.push(() => store.close())
-    for (const notice of store.recovered.notices) telemetry.log('warn', 'damage found', { notice })
-    const log = new RaftLog({ store, fatal, ...(await linksOf(store, machine, door, together)), ...shared })
-    const reached = { url: advertisedUrl(config), peerUrl: door === null ? '' : peering.advertised }
-    const headroom = headroomOf(store, config)
-    const replica = await createReplica({
-      ...{ log, store, machine, fatal, headroom },
-      ...reached,
-      ...retentionOf(config),
-      ...shared,
-    })
-    open.push(() => replica.close())
-    const stall = watchLoop()
-    open.push(async () => stall.close())
-    telemetry.beforeReading(() => telemetry.gauge('loop_stall_seconds', stall.take()))
-    // Only now: most of a start's time goes into loading this, and a directory that is refused needs none of it.
-    const { createHttp } = await import('../http/index.js')
-    const http = await createHttp({
-      replica,
-      info: { version: config.version, ...(config.advertise !== undefined && { url: config.advertise }) },
-      metrics: telemetry,
-      backup: async () => Readable.from(backupBytes(await store.snapshot()), { objectMode: false }),
-      ...(door !== null && { whoIsAt: (at: string) => whoIsAt(store, door, at) }),
-      ...shared,
-    })
-    open.push(async () => void (await http.close()))
-    const { host, port } = config.address
-    await http.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
-      throw listenError(config.address, error)
-    })
-    const url = urlOf(http.server.address() as AddressInfo)
+    const url = await opened(config, (close) => void open.push(close))
     let closing: Promise<void> | null = null
     const close = () => {
       closing ??= closeAll()
@@ -120,6 +74,72 @@ export async function startServer(config: ServerConfig): Promise<RunningServer> 
     await closeAll().catch(() => undefined)
     throw error
   }
+}
+
+/** Opens one thing after the other, telling how each is closed. Resolves with where clients reach it. */
+async function opened(config: ServerConfig, closing: (close: () => Promise<void>) => void): Promise<string> {
+  const { memberId, telemetry, fatal, peering = ALONE } = config
+  // Before the directory is touched: a port in use should not leave a new directory behind.
+  const lobby = new Lobby(config.address)
+  await lobby.open().catch(cannotListen(config.address, '--listen'))
+  closing(() => lobby.close())
+  const machine = new Machine()
+  const disk = new LevelDisk(config.dataPath)
+  closing(() => disk.close())
+  const shared = { clock: realClock, random: realRandom, telemetry, memberId }
+  const door = await openDoor(peering, telemetry)
+  if (door !== null) closing(() => door.close())
+  const together = togetherOf(config, door, lobby)
+  const empty = await isEmpty(disk)
+  // Whoever is refused goes on to another member at once; who is let in to one that recovers would wait for it.
+  if (!empty && config.address.port !== 0) await lobby.close()
+  // The longest part of a start besides recovery, which goes on meanwhile; a member that waits for others has it behind it by then.
+  const loading = import('../http/index.js')
+  if (empty) {
+    if (together === null) await formAlone(disk, memberId, peering.advertised, realRandom)
+    else await formTogether(disk, together)
+    lobby.say('starting')
+  }
+  const store: Store = await openStore(disk, { tables: machine.tables, fatal, memberId })
+  closing(() => store.close())
+  for (const notice of store.recovered.notices) telemetry.log('warn', 'damage found', { notice })
+  const log = new RaftLog({ store, fatal, ...(await linksOf(store, machine, door, together, lobby)), ...shared })
+  const { createHttp } = await loading
+  const replica = new Shell({
+    ...{ log, store, machine, fatal, headroom: headroomOf(store, config) },
+    ...{ url: advertisedUrl(config, lobby.address), peerUrl: door === null ? '' : peering.advertised },
+    ...retentionOf(config),
+    ...shared,
+  })
+  closing(() => replica.close())
+  const http = await createHttp({
+    replica,
+    info: { version: config.version, ...(config.advertise !== undefined && { url: config.advertise }) },
+    metrics: telemetry,
+    backup: async () => Readable.from(backupBytes(await store.snapshot()), { objectMode: false }),
+    ...(door !== null && { whoIsAt: (at: string) => whoIsAt(store, door, at) }),
+    ...shared,
+  })
+  closing(async () => void (await http.close()))
+  watchStalls(telemetry, closing)
+  // With everything loaded and made: links to others go down where the loop stands still for long.
+  await replica.start()
+  await lobby.close()
+  await http.listen(lobby.address).catch(cannotListen(config.address, '--listen'))
+  return urlOf(http.server.address() as AddressInfo)
+}
+
+function watchStalls(telemetry: ServerTelemetry, closing: (close: () => Promise<void>) => void): void {
+  const stall = watchLoop()
+  closing(async () => stall.close())
+  telemetry.beforeReading(() => telemetry.gauge('loop_stall_seconds', stall.take()))
+}
+
+/** What forms a cluster with others; null for a server that is alone. */
+function togetherOf({ memberId, peering = ALONE }: ServerConfig, door: Door | null, lobby: Lobby): Together | null {
+  const { cluster } = peering
+  if (door === null || cluster.length < 2) return null
+  return { door, memberId, cluster, random: realRandom, waiting: (what) => lobby.say(`forming: ${what}`) }
 }
 
 function headroomOf(store: Store, { diskLowBytes: lowBytes = HEADROOM.lowBytes }: ServerConfig): Headroom {
@@ -135,14 +155,12 @@ function retentionOf({ auditAgeMs, auditBytes }: ServerConfig): RetentionOptions
 async function openDoor({ listen }: Peering, telemetry: ServerTelemetry): Promise<Door | null> {
   if (listen === null) return null
   const door = new Door({ listen, clock: realClock, telemetry })
-  await door.open().catch((error: NodeJS.ErrnoException) => {
-    throw listenError(listen, error, '--peer-listen')
-  })
+  await door.open().catch(cannotListen(listen, '--peer-listen'))
   return door
 }
 
 /** How the log reaches the other members: not at all in a server that is alone. Throws PeeringError where it must and cannot. */
-async function linksOf(store: Store, machine: Machine, door: Door | null, together: Together | null) {
+async function linksOf(store: Store, machine: Machine, door: Door | null, together: Together | null, lobby: Lobby) {
   const { identity, lastIndex, checkpointIndex } = store.recovered
   const { clusterId, memberId, directoryId } = identity
   const self = peerIdOf(memberId, directoryId)
@@ -157,26 +175,23 @@ async function linksOf(store: Store, machine: Machine, door: Door | null, togeth
   door.answerAsk = answerAsFormed(self, await factsOf(store, machine))
   const transport = new TcpTransport({ self, clusterId, door, random: realRandom })
   if (together === null || lastIndex > 0 || checkpointIndex > 0) return { transport }
+  lobby.say('joining: waiting for a member whose cluster names this directory')
+  await lobby.open().catch(cannotListen(lobby.address, '--listen'))
   return { transport, introduced: await introduction(store, together) }
 }
 
 /** Where clients reach this member, as far as it can know; '' where it cannot. */
-function advertisedUrl({ address: { host, port }, advertise }: ServerConfig): string {
+function advertisedUrl({ advertise }: ServerConfig, listening: Address): string {
   if (advertise !== undefined) return advertise
-  const anywhere = host === '0.0.0.0' || host === '::'
-  return anywhere || port === 0 ? '' : `http://${addressText({ host, port })}`
+  const anywhere = listening.host === '0.0.0.0' || listening.host === '::'
+  return anywhere ? '' : `http://${addressText(listening)}`
 }
 
-/** Listens for a moment, and tells what stands in the way. */
-function probe(address: Address): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(address, error)))
-    server.listen(address.port, address.host, () => server.close(() => resolve()))
-  })
+const cannotListen = (address: Address, flag: string) => (error: NodeJS.ErrnoException) => {
+  throw listenError(address, error, flag)
 }
 
-function listenError(address: Address, error: NodeJS.ErrnoException, flag = '--listen'): ListenError {
+function listenError(address: Address, error: NodeJS.ErrnoException, flag: string): ListenError {
   const at = addressText(address)
   const what: Record<string, string> = {
     EADDRINUSE: `${at} is in use: end the process that listens there, or choose another address (${flag})`,

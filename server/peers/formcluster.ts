@@ -20,6 +20,8 @@ export interface FormClusterOptions {
   readonly found: (peers: readonly PeerName[]) => { readonly clusterId: string; readonly founding: Uint8Array }
   /** Makes the directory durable with these facts. */
   readonly write: (facts: Facts) => Promise<void>
+  /** Told after each round that settled nothing: what is waited for, for people. */
+  readonly waiting?: (what: string) => void
   readonly signal?: AbortSignal
   readonly versions?: Versions
 }
@@ -51,19 +53,26 @@ export async function formCluster(options: FormClusterOptions): Promise<Facts> {
 }
 
 async function decide(options: FormClusterOptions, forming: Forming): Promise<Decision> {
-  const { door, self, signal } = options
+  const { door, self, members, waiting, signal } = options
   const { clock, limits } = door
   const startMs = clock.monotonicMs()
   while (true) {
     await round(options, forming)
     signal?.throwIfAborted()
     if (forming.decision !== null) return forming.decision
+    waiting?.(waitsFor(forming, members))
     if (forming.stranger || clock.monotonicMs() - startMs > QUIET_MS) {
       const reason = forming.waitingFor
       door.complaints.say('waiting to form', reason, { peer: self, reason })
     }
     await pause(door, forming.stranger ? limits.strangerRoundMs : limits.formingRoundMs, signal)
   }
+}
+
+function waitsFor({ missing, waitingFor }: Forming, members: ReadonlyMap<string, string>): string {
+  if (missing.length === 0) return 'all members are there'
+  const places = missing.map((member) => `${member} at ${members.get(member)}`)
+  return `waiting for ${places.join(' and ')}: ${waitingFor}`
 }
 
 /** What a member that is formed tells those who ask. `facts` is asked each time: configurations change. */

@@ -49,6 +49,8 @@ export class Forming {
   readonly #empty = new Map<string, PeerName>()
   /** The latest word about each other member, for people. */
   readonly #words = new Map<string, string>()
+  /** Members whose latest word was that they form this cluster, too. */
+  readonly #willing = new Set<string>()
   /** Members whose latest word is of a cluster that does not name this directory. */
   readonly #foreign = new Set<string>()
   /** The questions of this round say that this member founds if all answers are "empty". */
@@ -106,6 +108,7 @@ export class Forming {
     if (this.#decision !== null) return
     const { to, round } = poll
     this.#foreign.delete(to)
+    this.#willing.delete(to)
     if (memberOf(answer.peer) !== to) {
       this.#words.set(to, `the address of ${to} leads to ${answer.peer}`)
       return
@@ -113,6 +116,7 @@ export class Forming {
     if (answer.kind === 'formed') this.#met(poll, answer.peer, answer.facts)
     else if (answer.kind === 'empty') {
       this.#words.set(to, `${to} waits, too`)
+      this.#willing.add(to)
       if (round === this.#round) this.#empty.set(to, answer.peer)
     } else this.#words.set(to, answer.kind === 'busy' ? `${to} forms its directory` : answer.detail)
     this.#decide()
@@ -120,6 +124,7 @@ export class Forming {
 
   /** There was no answer to it. */
   unanswered(poll: Poll, reason: string): void {
+    this.#willing.delete(poll.to)
     this.#words.set(poll.to, `${poll.to} does not answer (${reason})`)
   }
 
@@ -127,6 +132,11 @@ export class Forming {
   formed(facts: Facts): void {
     if (this.#decision === null) throw new Error('a directory is formed as was decided')
     this.#facts = facts
+  }
+
+  /** The members that were not found here and willing when they were asked last. */
+  get missing(): readonly string[] {
+    return this.#others.filter((member) => !this.#willing.has(member))
   }
 
   /** What is being waited for, for people. */
@@ -149,6 +159,7 @@ export class Forming {
       return
     }
     this.#words.set(poll.to, `${poll.to} has formed`)
+    this.#willing.add(poll.to)
     if (poll.promises === this.#promises) this.#decision = { kind: 'join', facts }
   }
 

@@ -75,14 +75,14 @@ export class Shell implements Replica {
       flushed: () => this.#watchdog.progress(),
       fatal: (error) => this.#die(error),
     })
+    this.#machine.loaded()
     this.#stopTicks = options.clock.every(REPLICA_LIMITS.tickMs, () => this.#tick())
   }
 
-  /** Joins the cluster. Of a member that is alone it resolves once its run has been admitted. */
+  /** Joins the cluster; until then it serves nobody. Called once. Of a member that is alone it resolves once its run has been admitted. */
   async start(): Promise<void> {
     const admitted = new Promise<void>((resolve) => (this.#admitted = resolve))
     try {
-      this.#machine.loaded()
       await this.#log.start(this.#pipeline)
       // Alone, this is a matter of milliseconds, and whoever starts a server finds it serving. Elsewhere others may still be on their way.
       if (this.#log.status.peers.length <= 1) await admitted

@@ -61,10 +61,13 @@ export class TestCluster {
     return join(this.#folder, name)
   }
 
-  /** Starts a member that lists these (all that are planned, unless told). */
-  start(name: string, listed: readonly string[] = [...this.#ports.keys()]): Started {
+  /** Starts a member that lists these (all that are planned, unless told). Clients come in where it was planned, unless told. */
+  start(
+    name: string,
+    listed: readonly string[] = [...this.#ports.keys()],
+    listen = this.url(name).slice('http://'.length),
+  ): Started {
     const cluster = listed.map((one) => `${one}=${this.peerAddress(one)}`).join()
-    const listen = this.url(name).slice('http://'.length)
     const flags = { name, data: this.data(name), listen, 'peer-listen': this.peerAddress(name), cluster }
     const args = Object.entries(flags).flatMap(([flag, value]) => (value === '' ? [] : [`--${flag}`, value]))
     const started = startLeasehold(['serve', ...args])
@@ -80,7 +83,9 @@ export class TestCluster {
   }
 
   async body(name: string): Promise<ClusterBody> {
-    return (await (await fetch(`${this.url(name)}/v1/cluster`)).json()) as ClusterBody
+    const answer = await fetch(`${this.url(name)}/v1/cluster`)
+    if (!answer.ok) throw new Error(`${name} answers ${answer.status}`)
+    return (await answer.json()) as ClusterBody
   }
 
   /** What this member says of its cluster, once it is so. */

@@ -1,6 +1,6 @@
 /** Three real servers as one cluster, by what people and programs see of it. */
 import t from 'tap'
-import { TestCluster } from './cluster.js'
+import { type ClusterBody, TestCluster } from './cluster.js'
 import { leasehold } from './process.js'
 
 t.setTimeout(120_000)
@@ -59,4 +59,51 @@ t.test('a member of a cluster does not start as if it were alone', async (t) => 
   await cluster.kill('n1', 'SIGTERM')
   const alone = await leasehold(['serve', '--name', 'n1', '--data', cluster.data('n1'), '--listen', '127.0.0.1:0'])
   t.match(alone, { code: 1, err: /belongs to a cluster with n2.*--peer-listen/ })
+})
+
+t.test(
+  'before its cluster has formed, a member says what it waits for; then it serves at the same address',
+  async (t) => {
+    const cluster = new TestCluster(t)
+    await cluster.plan('n1', 'n2')
+    const first = cluster.start('n1')
+    await first.said('waiting to form')
+    const ask = async (path: string) => {
+      const answer = await fetch(`${cluster.url('n1')}${path}`)
+      return { status: answer.status, type: answer.headers.get('content-type'), body: await answer.json() }
+    }
+    t.same(await ask('/healthz'), { status: 200, type: 'application/json', body: { ok: true } })
+    const forming = {
+      status: 503,
+      type: 'application/problem+json',
+      body: { code: 'NO_QUORUM', retryable: true, executed: false },
+    }
+    const detail = `forming: waiting for n2 at ${cluster.peerAddress('n2')}: n2 does not answer`
+    for (const path of ['/readyz', '/v1/leases/a', '/nowhere']) {
+      const found = await ask(path)
+      t.match(found, forming, path)
+      t.ok((found.body as { detail: string }).detail.startsWith(detail), (found.body as { detail: string }).detail)
+    }
+    const status = await leasehold(['status', '--url', cluster.url('n1')])
+    t.equal(status.code, 3)
+    t.ok(status.err.includes(detail), status.err)
+    cluster.start('n2')
+    await cluster.settled('n1', 'n2')
+    t.match(await ask('/readyz'), { status: 200, body: { ready: true } })
+  },
+)
+
+t.test('a member that takes any free port tells the others which one', async (t) => {
+  const cluster = new TestCluster(t)
+  await cluster.plan('n1', 'n2')
+  const first = cluster.start('n1', ['n1', 'n2'], '127.0.0.1:0')
+  cluster.start('n2')
+  const [, url] = await first.said(/"event":"serving","url":"([^"]+)"/)
+  const told = ({ members }: ClusterBody) => members.find(({ id }) => id === 'n1')?.url
+  await cluster.until('n2', (body) => told(body) === url)
+  await cluster.kill('n1')
+  const again = cluster.start('n1', ['n1', 'n2'], '127.0.0.1:0')
+  const [, next] = await again.said(/"event":"serving","url":"([^"]+)"/)
+  await cluster.until('n2', (body) => told(body) === next)
+  t.equal((await fetch(`${next}/healthz`)).status, 200)
 })
