@@ -8,6 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { leasehold, type Outcome, scratch, serving, startLeasehold } from './process.js'
 
+// Nearly every test here starts processes one after the other.
+t.setTimeout(120_000)
+
 const PORT = ['--listen', '127.0.0.1:0']
 
 /** Starts a server that must not start: one clear line, exit code 1, nothing served. */
