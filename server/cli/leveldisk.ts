@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import type { Disk, Slots, Volume } from '../ports/index.js'
 import { OWNER_FILE, StorageRefusal, VOLUME_NAME } from '../storage/index.js'
 import { diskRefusal } from './diskerrors.js'
+import { verifyTables } from './leveltables.js'
 import { LevelVolume } from './levelvolume.js'
 
 /** Directories that this process has open. */
@@ -28,7 +29,7 @@ export class LevelDisk implements Disk {
     this.path = path
   }
 
-  async openVolume(options: { create: boolean }): Promise<Volume> {
+  async openVolume(options: { create: boolean; salvage?: boolean }): Promise<Volume> {
     return guarded(this.path, async () => {
       const path = join(this.path, VOLUME_NAME)
       if (options.create) await mkdir(path, { recursive: true })
@@ -39,6 +40,8 @@ export class LevelDisk implements Disk {
       }
       await this.#take()
       try {
+        // Before LevelDB opens it: it merges tables at once, and would write anew what is damaged as if it were whole.
+        if (options.salvage !== true) await verifyTables(path)
         this.#volume = await LevelVolume.open(path, options, {
           closing: () => rm(join(this.path, OWNER_FILE), { force: true }).catch(() => {}),
           closed: () => this.#give(),

@@ -86,7 +86,7 @@ async function copyOf(path: string, copy: string): Promise<void> {
   }
   if (!(await readdir(copy)).includes(VOLUME_NAME)) return
   try {
-    await (await new LevelDisk(copy).openVolume({ create: false })).close()
+    await (await new LevelDisk(copy).openVolume({ create: false, salvage: true })).close()
   } catch {
     // The type leaves out what the module has.
     const { repair } = Level as unknown as { repair(location: string): Promise<void> }

@@ -7,8 +7,11 @@ export type Key = Uint8Array
 export type Value = Uint8Array
 
 export interface Disk {
-  /** Opens the volume. `create` makes a new one and refuses an existing one; without it a missing one is refused. */
-  openVolume(options: { create: boolean }): Promise<Volume>
+  /**
+   * Opens the volume. `create` makes a new one and refuses an existing one; without it a missing one is refused, and so is one
+   * that is damaged as a whole. `salvage` opens also that, where it can, for what is left in it.
+   */
+  openVolume(options: { create: boolean; salvage?: boolean }): Promise<Volume>
   /** The file's bytes, or null where there is no such file. */
   readFile(name: string): Promise<Uint8Array | null>
   /** Replaces the file as a whole: temporary file, fsync, rename, fsync of the directory. */

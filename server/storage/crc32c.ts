@@ -1,7 +1,7 @@
 /**
  * CRC-32C (Castagnoli), the checksum of every row, record and file. Eight tables, eight bytes a step
  * (Kounavis and Berry, "A Systematic Approach to Building High Performance Software-based CRC Generators", 2005).
- * LevelDB's own checksums are not verified on reads here, so this one must be, every time.
+ * LevelDB does not verify its own checksums on reads, so this one must be, every time.
  */
 
 const POLYNOMIAL = 0x82f63b78

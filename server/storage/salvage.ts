@@ -60,7 +60,9 @@ export class Salvage {
   /** Throws StorageRefusal where nothing tells whose directory it was. */
   static async open(disk: Disk): Promise<Salvage> {
     const lost: string[] = []
-    const volume = await attempt(lost, 'The volume cannot be opened at all', () => disk.openVolume({ create: false }))
+    const volume = await attempt(lost, 'The volume cannot be opened at all', () =>
+      disk.openVolume({ create: false, salvage: true }),
+    )
     const live = (volume && (await attempt(lost, '', () => liveOf(volume)))) ?? FIRST_LIVE
     const file = await attempt(lost, `The file "${IDENTITY_FILE}" is lost`, async () => {
       return decodeIdentity(some(await disk.readFile(IDENTITY_FILE)))

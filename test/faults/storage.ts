@@ -196,4 +196,22 @@ export const storageFaults: readonly Fault[] = [
     replace: 'if (readableFrom > known.version + 100) {',
     tests: [test('versions')],
   },
+  {
+    name: 'storage: a damaged table is opened all the same',
+    claim: 'a flipped byte is recovered from exactly, or refused, and the second start does as the first',
+    file: 'server/cli/leveldisk.ts',
+    find: 'if (options.salvage !== true) await verifyTables(path)',
+    replace: 'if (options.salvage === false) await verifyTables(path)',
+    tests: [test('damage'), test('leveltables')],
+    timeLimitMs: 120_000,
+  },
+  {
+    name: "storage: a table's filter is not checked",
+    claim: 'every byte of a table is held against its checksum',
+    file: 'server/cli/leveltable.ts',
+    find: 'if (!isIntact(bytes, place, footer)) return broken(place)\n    next',
+    replace:
+      'if (place.to + TRAILER_BYTES !== meta.from && !isIntact(bytes, place, footer)) return broken(place)\n    next',
+    tests: [test('leveltables')],
+  },
 ]

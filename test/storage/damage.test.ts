@@ -21,7 +21,7 @@ await compact(compacted)
 const small = join(root, 'small')
 const writtenSmall = await writePristine(small, SEED, { rounds: 2, flushes: 1 })
 
-/** Opens a damaged copy twice. Returns what went wrong, and counts what came of it. */
+/** Opens a damaged copy twice, and writes to one that is served. Returns what went wrong, and counts what came of it. */
 async function endure(pristine: string, written: Written, damages: readonly Damage[]) {
   const wrong: string[] = []
   const verdicts: Record<string, number> = {}
@@ -29,7 +29,7 @@ async function endure(pristine: string, written: Written, damages: readonly Dama
   for (const damage of damages) {
     damagedCopy(pristine, copy, damage)
     const first = await judge(copy, written)
-    const second = await judge(copy, written)
+    const second = await judge(copy, first.left)
     verdicts[first.verdict] = (verdicts[first.verdict] ?? 0) + 1
     if (first.wrong !== null) wrong.push(`${describeDamage(damage)}: ${first.wrong}`)
     if (second.verdict !== first.verdict) {
@@ -52,7 +52,7 @@ t.test('the pristine directories are what the claims are about', async (t) => {
     t.ok(bytes >= 524_288 && bytes <= 1_310_720, `${bytes} bytes`)
     const copy = join(root, 'undamaged')
     copyDirectory(path, copy)
-    t.same(await judge(copy, written), { verdict: 'exact', wrong: null })
+    t.match(await judge(copy, written), { verdict: 'exact', wrong: null })
   }
 })
 

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type ChainedEvent, clusterMs, logIndex, type ProtocolError, term } from '@leasehold/protocol'
 import { LevelDisk } from '@leasehold/server/cli'
 import type { Entry } from '@leasehold/server/machine'
-import { StorageRefusal } from '@leasehold/server/storage'
+import { StorageRefusal, type Store } from '@leasehold/server/storage'
 import { Level } from 'level'
 import { seeded } from './damage.js'
 import { allEntries, allEvents, entryOf, eventOf, formed, openOn, PlainTable } from './support.js'
@@ -76,38 +76,64 @@ export async function compact(path: string): Promise<void> {
   await level.close()
 }
 
-/** What opening a directory came to: `exact`, `audit` (AUDIT_CORRUPT in a page), a refusal's code, or what was wrong. */
-export async function judge(path: string, written: Written): Promise<{ verdict: string; wrong: string | null }> {
+export interface Judgement {
+  /** What opening a directory came to: `exact`, `audit` (AUDIT_CORRUPT in a page), a refusal's code, `wrong` or `error`. */
+  readonly verdict: string
+  /** What was wrong. */
+  readonly wrong: string | null
+  /** What stands there afterwards. */
+  readonly left: Written
+}
+
+/** Judges what opening a directory brings back. Where it is served, it is written to as well, as every start of a server does. */
+export async function judge(path: string, written: Written): Promise<Judgement> {
+  const refused = (verdict: string, wrong: string | null): Judgement => ({ verdict, wrong, left: written })
   const tables = Object.keys(written.tables).map((name) => new PlainTable(name))
   let opened: Awaited<ReturnType<typeof openOn>>
   try {
     opened = await openOn(new LevelDisk(path), tables)
   } catch (error) {
-    if (error instanceof StorageRefusal) return { verdict: error.code, wrong: null }
-    return { verdict: 'error', wrong: `not a refusal: ${error}` }
+    if (error instanceof StorageRefusal) return refused(error.code, null)
+    return refused('error', `not a refusal: ${error}`)
   }
-  const { store } = opened
   try {
-    const content = Object.fromEntries(tables.map((table) => [table.name, table.content()]))
-    if (!isDeepStrictEqual(content, written.tables)) return { verdict: 'wrong', wrong: 'other state' }
-    const { hardState, lastIndex, firstIndex } = store.recovered
-    if (hardState.term !== written.term) return { verdict: 'wrong', wrong: 'other term' }
-    if (lastIndex !== written.entries.length) return { verdict: 'wrong', wrong: 'other end of the log' }
-    if (!isDeepStrictEqual(await allEntries(store), written.entries.slice(firstIndex - 1))) {
-      return { verdict: 'wrong', wrong: 'other entries' }
-    }
-    return await judgeAudit(written, (query) => allEvents(store, query))
+    const found = await judgeOpened(opened.store, tables, written)
+    return { ...found, left: found.wrong === null ? await writeOn(opened, written) : written }
   } catch (error) {
-    return { verdict: 'error', wrong: `${error}` }
+    return refused('error', `${error}`)
   } finally {
-    await store.close()
+    await opened.store.close()
   }
+}
+
+type Verdict = Omit<Judgement, 'left'>
+
+async function judgeOpened(store: Store, tables: readonly PlainTable[], written: Written): Promise<Verdict> {
+  const content = Object.fromEntries(tables.map((table) => [table.name, table.content()]))
+  if (!isDeepStrictEqual(content, written.tables)) return { verdict: 'wrong', wrong: 'other state' }
+  const { hardState, lastIndex, firstIndex } = store.recovered
+  if (hardState.term !== written.term) return { verdict: 'wrong', wrong: 'other term' }
+  if (lastIndex !== written.entries.length) return { verdict: 'wrong', wrong: 'other end of the log' }
+  if (!isDeepStrictEqual(await allEntries(store), written.entries.slice(firstIndex - 1))) {
+    return { verdict: 'wrong', wrong: 'other entries' }
+  }
+  return judgeAudit(written, (query) => allEvents(store, query))
+}
+
+/** A new term, and its first entry. */
+async function writeOn({ store, flush }: Awaited<ReturnType<typeof openOn>>, written: Written): Promise<Written> {
+  const next = written.term + 1
+  const entry = entryOf(written.entries.length + 1, { term: next })
+  store.stageHardState({ term: term(next), votedFor: 'n1' })
+  store.stageEntries([entry])
+  await flush()
+  return { ...written, term: next, entries: [...written.entries, entry] }
 }
 
 async function judgeAudit(
   written: Written,
   read: (query: { name?: string; prefix?: string }) => Promise<ChainedEvent[]>,
-): Promise<{ verdict: string; wrong: string | null }> {
+): Promise<Verdict> {
   const name = written.events[written.events.length >> 1]!.name
   let verdict = 'exact'
   for (const query of [{}, { prefix: 'lease/3/' }, { name }]) {
