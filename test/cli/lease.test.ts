@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { inProcess, leasehold, type Outcome, type Server, scratch, serving, startLeasehold } from './process.js'
 
+t.setTimeout(120_000)
 let server: Server
 t.before(async () => {
   server = await serving(t, join(scratch(t), 'data'))
