@@ -1,13 +1,13 @@
 /**
  * Runs the README's tour, and the examples of the documentation, as a reader would, in a folder with the clone's files: every `sh` block in one terminal, those
  * marked `server` in another, `js` blocks saved under the name that they begin with. A `text` block is what the block before
- * it printed. Only the port differs from what readers copy.
+ * it printed; of a server, which says more than that, all lines of the block are among those that it said. Only the ports differ from
+ * what readers copy.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,22 +16,56 @@ import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 import { type Block, blocksOf, settled } from './blocks.js'
 import { Terminal } from './terminal.js'
 
+t.setTimeout(120_000)
+
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const SERVING_MS_MAX = 30_000
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+/** The ports of a chapter: that of the first server, and those that `leasehold dev` takes after it. */
+const PORTS = Array.from({ length: 6 }, (_, at) => 7_420 + at)
+const TRIES = 20
+
+/** The first of as many free ones in a row. */
+async function freePorts(): Promise<number> {
+  for (let tried = 0; tried < TRIES; tried++) {
+    const servers: Server[] = []
+    try {
+      let first = 0
+      for (const at of PORTS.keys()) {
+        const server = createServer().listen(first === 0 ? 0 : first + at, '127.0.0.1')
+        servers.push(server)
+        await once(server, 'listening')
+        if (at === 0) first = (server.address() as AddressInfo).port
+      }
+      return first
+    } catch {
+      // One of them is taken: elsewhere, then.
+    } finally {
+      await Promise.all(servers.filter(({ listening }) => listening).map((server) => once(server.close(), 'close')))
+    }
+  }
+  throw new Error('there are no free ports in a row')
 }
 
-/** `npm start`, until it serves. */
-async function startServer(block: Block, cwd: string, env: NodeJS.ProcessEnv): Promise<ChildProcess> {
+interface Running {
+  readonly process: ChildProcess
+  said(): string
+}
+
+const ended = ({ process: { exitCode, signalCode } }: Running): boolean => exitCode !== null || signalCode !== null
+
+/** Ends it and all that it has started, by their process group. */
+async function end(running: Running): Promise<void> {
+  if (ended(running)) return
+  const closed = once(running.process, 'close')
+  process.kill(-running.process.pid!, 'SIGKILL')
+  await closed
+}
+
+/** `npm start` or `leasehold dev`, until all of it serves. */
+async function startServer(block: Block, text: string, cwd: string, env: NodeJS.ProcessEnv): Promise<Running> {
   const [program, ...before] = WITHOUT_RUNNER
-  const server = spawn(program, [...before, 'bash', '-c', block.text], {
+  const server = spawn(program, [...before, 'bash', '-c', text], {
     cwd,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -39,9 +73,9 @@ async function startServer(block: Block, cwd: string, env: NodeJS.ProcessEnv): P
   })
   let said = ''
   const serving = new Promise<void>((resolve, reject) => {
-    const take = (text: string) => {
-      said += text
-      if (said.includes('"serving"')) resolve()
+    const take = (some: string) => {
+      said += some
+      if (/"serving"|all members serve/.test(said)) resolve()
     }
     server.stdout.setEncoding('utf8').on('data', take)
     server.stderr.setEncoding('utf8').on('data', take)
@@ -51,12 +85,17 @@ async function startServer(block: Block, cwd: string, env: NodeJS.ProcessEnv): P
       SERVING_MS_MAX,
     ).unref()
   })
-  await serving
-  return server
+  const running = { process: server, said: () => said }
+  await serving.catch(async (error: Error) => {
+    await end(running)
+    throw error
+  })
+  return running
 }
 
 const CHAPTERS = [
   ['README.md', '## A five-minute tour'],
+  ['README.md', '## A cluster'],
   ['docs/http.md', '## By example'],
   ['docs/client.md', '## By example'],
 ] as const
@@ -66,11 +105,15 @@ for (const [file, chapter] of CHAPTERS)
 
 async function walk(t: Test, file: string, chapter: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'leasehold-tour-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   for (const name of ['package.json', 'node_modules', 'server', 'client', 'protocol'])
     symlinkSync(join(ROOT, name), join(folder, name))
-  const port = await freePort()
-  const here = (text: string) => text.replaceAll('127.0.0.1:7420', `127.0.0.1:${port}`)
+  const port = await freePorts()
+  const here = (text: string) =>
+    PORTS.reduce((all, one, at) => all.replaceAll(`127.0.0.1:${one}`, `127.0.0.1:${port + at}`), text).replaceAll(
+      'leasehold dev',
+      `leasehold dev --port ${port}`,
+    )
   const env = {
     ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LEASEHOLD_|npm_|TAP)/.test(name))),
     LEASEHOLD_LISTEN: `127.0.0.1:${port}`,
@@ -79,27 +122,35 @@ async function walk(t: Test, file: string, chapter: string): Promise<void> {
   }
   const terminal = new Terminal(folder, env)
   t.teardown(() => terminal.close())
-  let server: ChildProcess | null = null
-  t.teardown(() => {
-    if (server?.exitCode === null && server.signalCode === null) process.kill(-server.pid!, 'SIGKILL')
+  let server: Running | null = null
+  t.teardown(async () => {
+    if (server !== null) await end(server)
   })
 
   const blocks = blocksOf(readFileSync(join(ROOT, file), 'utf8'), chapter)
-  let printed = ''
+  let printed: () => string = () => ''
+  let partly = false
   for (const block of blocks) {
     const at = `${file}:${block.line}`
-    if (block.language === 'text') t.equal(settled(printed), settled(block.text), `${at} printed what it shows`)
+    if (block.language === 'text' && partly) {
+      const said = new Set(settled(printed()).split('\n'))
+      for (const line of settled(block.text).split('\n')) t.ok(said.has(line), `${at} said: ${line}`)
+    } else if (block.language === 'text')
+      t.equal(settled(printed()), settled(block.text), `${at} printed what it shows`)
     else if (block.language === 'js') {
       const name = /^\/\/ (\S+\.mjs)\n/.exec(block.text)?.[1]
       if (name === undefined) throw new Error(`${at}: a program begins with // and its file name`)
       writeFileSync(join(folder, name), here(block.text))
     } else if (block.language === 'sh' && block.note === 'server') {
-      if (server !== null && server.exitCode === null && server.signalCode === null) await once(server, 'exit')
-      server = await startServer(block, folder, env)
+      if (server !== null && !ended(server)) await once(server.process, 'exit')
+      server = await startServer(block, here(block.text), folder, env)
+      printed = server.said
+      partly = true
       t.pass(`${at} serves`)
     } else if (block.language === 'sh') {
       const { output, code } = await terminal.run(here(block.text))
-      printed = output
+      printed = () => output
+      partly = false
       t.equal(code, 0, `${at} exits 0`)
       if (code !== 0) t.comment(output)
     } else throw new Error(`${at}: what is a block of "${block.language}"?`)
