@@ -49,6 +49,8 @@ export const REPLICA_LIMITS = {
 
   /** Applied in one turn of the loop. */
   applyBytes: 262_144,
+  /** A write of no more commands is applied before the next one starts. */
+  promptCommands: 8,
 
   // what is written down
   checkpointMs: 100,

@@ -30,6 +30,19 @@ export function carried(entry: Entry): ReplicaEntry {
   return { term, index, timeMs, wallMs, member, run, batch, commands, body, bytes, reconfigures: reconfigures(entry) }
 }
 
+export function bytesOf(entries: readonly ReplicaEntry[]): number {
+  let bytes = 0
+  for (const entry of entries) bytes += entry.bytes
+  return bytes
+}
+
+/** Of entries that are not applied yet. */
+export function commandsOf(entries: readonly ReplicaEntry[]): number {
+  let count = 0
+  for (const entry of entries) count += entry.commands.length
+  return count
+}
+
 /** The entries that a leader makes of these, from `first` on. Throws where a stamp is below the one before it. */
 export function entered(
   drafts: readonly Omit<Entry, 'term' | 'index'>[],

@@ -24,9 +24,9 @@ import type { Forward } from './forwards.js'
 import { REPLICA_LIMITS } from './limits.js'
 import { Links } from './links.js'
 import type { Draft, LogFollower, LogStatus, ReplicatedLog } from './log.js'
-import { entered, type ReplicaEntry, spent } from './logentry.js'
+import { bytesOf, commandsOf, entered, type ReplicaEntry, spent } from './logentry.js'
 import { FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
-import { Reads } from './reads.js'
+import { firstRead, Reads } from './reads.js'
 import { Reign } from './reign.js'
 import { Snapshots } from './snapshots.js'
 import { beginning, statusOf, successorOf } from './standing.js'
@@ -43,9 +43,6 @@ export interface RaftLogOptions {
   /** Something that cannot be went wrong here: the process must end. */
   readonly fatal: (error: Error) => void
 }
-
-/** Reads of one process are numbered from a random number below this. */
-const READS_FROM = 2 ** 44
 
 export class RaftLog implements ReplicatedLog {
   readonly #options: RaftLogOptions
@@ -70,6 +67,8 @@ export class RaftLog implements ReplicatedLog {
   #flushWanted = false
   /** Appended, and not yet in a flush. */
   #unwritten = false
+  /** A flush has ended, and the follower does not know yet. */
+  #roomDue = false
   /** A snapshot is being installed: nothing is written, acknowledged or applied. */
   #installing = false
 
@@ -91,7 +90,7 @@ export class RaftLog implements ReplicatedLog {
     })
     this.#reads = new Reads({
       nowMs: () => options.clock.monotonicMs(),
-      from: Math.floor(options.random.next() * READS_FROM),
+      from: firstRead(options.random),
       ask: (read) => this.#input(() => this.#core.readIndex(read)),
       applied: () => this.#appliedIndex,
     })
@@ -203,8 +202,7 @@ export class RaftLog implements ReplicatedLog {
   }
 
   transferLeadership(to: PeerId | null): boolean {
-    if (!this.leading) return false
-    const target = to ?? successorOf(this.#core.status)
+    const target = this.leading ? (to ?? successorOf(this.#core.status)) : null
     if (target === null) return false
     let done = false
     this.#input(() => {
@@ -222,8 +220,6 @@ export class RaftLog implements ReplicatedLog {
     this.#reads.close()
     await this.#links.close()
   }
-
-  // Starting
 
   /** Applies the entry that formed the cluster: whoever starts must know its configuration first. */
   async #form(): Promise<void> {
@@ -267,6 +263,7 @@ export class RaftLog implements ReplicatedLog {
         this.#reign.notice(this.#core.status, this.#lastIndex === this.#core.status.lastIndex)
         if (this.#again) continue
         this.#applyCommitted()
+        this.#giveRoom()
         this.#fetching.start(this.#core.takeFetches())
         this.#snapshots?.start(this.#core.takeSnapshots())
         this.#reads.answered(this.#core.takeReads())
@@ -292,8 +289,8 @@ export class RaftLog implements ReplicatedLog {
   }
 
   #stage({ entries, hardState }: Write<ReplicaEntry>): void {
-    if (hardState !== null) this.#store.stageHardState(hardState)
     const last = entries.at(-1)
+    if (hardState !== null) this.#store.stageHardState(hardState)
     if (last === undefined) return
     this.#store.stageEntries(entries)
     this.#lastIndex = last.index
@@ -304,9 +301,16 @@ export class RaftLog implements ReplicatedLog {
     this.#input(() => {
       if (write !== null) this.#written(write)
       this.#follower.flushed()
-      // The next batch closes and starts its way to the disk before what is committed by now is applied.
-      if (this.ready) this.#follower.room()
+      // The next batch starts its way to the disk before what is committed is applied; but a few commands are answered sooner.
+      this.#roomDue = true
+      if (commandsOf(write?.entries ?? []) > REPLICA_LIMITS.promptCommands) this.#giveRoom()
     })
+  }
+
+  #giveRoom(): void {
+    if (!this.#roomDue) return
+    this.#roomDue = false
+    if (this.ready) this.#follower.room()
   }
 
   #written(write: Write<ReplicaEntry>): void {
@@ -320,18 +324,16 @@ export class RaftLog implements ReplicatedLog {
     if (this.#installing) return
     const entries = this.#core.takeCommitted(REPLICA_LIMITS.applyBytes)
     if (entries.length === 0) return
-    let bytes = 0
     for (const entry of entries) {
       if (this.#state !== 'live') return
       this.#follower.apply(entry)
-      bytes += entry.bytes
       this.#appliedIndex = entry.index
       if (entry.reconfigures) this.#reconfigured()
       spent(entry)
     }
     this.#core.applied(this.#appliedIndex)
     this.#reads.applied()
-    if (bytes >= REPLICA_LIMITS.applyBytes) this.#pumpSoon()
+    if (bytesOf(entries) >= REPLICA_LIMITS.applyBytes) this.#pumpSoon()
     else this.#again = true
   }
 
@@ -348,8 +350,6 @@ export class RaftLog implements ReplicatedLog {
     }
     this.#follower.linked(peer, change)
   }
-
-  // Snapshots
 
   #snapshotsOf(follower: LogFollower): Snapshots {
     const { store, clock, telemetry } = this.#options

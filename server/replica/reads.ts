@@ -4,6 +4,7 @@
  * the call. A round that gets no answer is asked for again; a caller hears NO_QUORUM in bounded time.
  */
 import { ProtocolError } from '@leasehold/protocol'
+import type { Random } from '../ports/index.js'
 import type { ReadState } from '../raft/index.js'
 import { REPLICA_LIMITS } from './limits.js'
 
@@ -26,6 +27,13 @@ export interface ReadsOptions {
   /** Asks the core; the answer comes through `answered`. */
   readonly ask: (read: number) => void
   readonly applied: () => number
+}
+
+/** Reads of one process are numbered from a random number below this. */
+const READS_FROM = 2 ** 44
+
+export function firstRead(random: Random): number {
+  return Math.floor(random.next() * READS_FROM)
 }
 
 export class Reads {

@@ -56,9 +56,17 @@ export const replicaFaults: readonly Fault[] = [
   {
     name: 'replica: the disk rests while a batch is applied',
     claim: 'the next batch is on its way to the disk before the last one is applied',
-    file: 'server/replica/raftlog.ts',
-    find: 'if (this.ready) this.#follower.room()',
-    replace: 'this.#applyCommitted()\n      if (this.ready) this.#follower.room()',
+    file: 'server/replica/limits.ts',
+    find: 'promptCommands: 8,',
+    replace: 'promptCommands: 1_000_000,',
+    tests: [test('pipeline')],
+  },
+  {
+    name: 'replica: a few commands wait until the next batch is on its way',
+    claim: 'a few commands are answered before the next batch is on its way',
+    file: 'server/replica/limits.ts',
+    find: 'promptCommands: 8,',
+    replace: 'promptCommands: 0,',
     tests: [test('pipeline')],
   },
   {
