@@ -1,6 +1,8 @@
 /**
- * `npm run chaos -- --minutes M [--members 1 or 3] [--seed S] [--only TEXT]`: scenes of chaos, one kind of trouble after the
- * other, until the time is over; every kind at least once. Ends with `N passed, M failed`; exit code 1 where any failed.
+ * `npm run chaos -- --minutes M [--members 1 or 3] [--seed S] [--only TEXT] [--trouble SECONDS]`: scenes of chaos, one kind of
+ * trouble after the other, until the time is over; every kind at least once. At the end it says how often each was done, how many
+ * requests there were, how many of their outcomes stayed unknown, and what was violated; then `N passed, M failed`. Exit
+ * code 1 where any failed, and where a kind that can be had here was not done.
  *
  * Where network namespaces can be made, the whole run moves into one, so that members can be cut off from each other.
  */
@@ -10,20 +12,23 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { insideNetwork, type Network, networkHere, networkMissing } from '#bench/network.js'
 import { NEMESES, type Need, type Nemesis } from './nemeses.js'
-import { playScene } from './scene.js'
+import { playScene, type SceneResult } from './scene.js'
 import { smallDiskMissing } from './smalldisk.js'
 import { straceMissing } from './strace.js'
+import { Tally } from './tally.js'
 
-const TROUBLE_MS = 8_000
+/** In each scene, unless told. */
+const TROUBLE_S = 8
 const PAUSE_MS_MAX = 30_000
 const MEMBERS = 3
-const USAGE = 'usage: npm run chaos -- --minutes M [--members 1 or 3] [--seed S] [--only TEXT]'
+const USAGE = 'usage: npm run chaos -- --minutes M [--members 1 or 3] [--seed S] [--only TEXT] [--trouble SECONDS]'
 
 interface Wish {
   readonly minutes: number
   readonly members: number
   readonly seed: number
   readonly only: string
+  readonly troubleMs: number
 }
 
 function wishOf(args: string[]): Wish | null {
@@ -31,13 +36,15 @@ function wishOf(args: string[]): Wish | null {
   try {
     const { values } = parseArgs({
       args,
-      options: { minutes: text, members: text, seed: text, only: text },
+      options: { minutes: text, members: text, seed: text, only: text, trouble: text },
     })
     const minutes = Number(values.minutes ?? 1)
     const members = Number(values.members ?? MEMBERS)
     const seed = Number(values.seed ?? Date.now() % 2 ** 31)
-    const fits = minutes > 0 && minutes <= 1_440 && (members === 1 || members === MEMBERS) && Number.isSafeInteger(seed)
-    return fits ? { minutes, members, seed, only: values.only ?? '' } : null
+    const troubleMs = Number(values.trouble ?? TROUBLE_S) * 1_000
+    const lasts = minutes > 0 && minutes <= 1_440 && troubleMs > 0 && troubleMs <= 600_000
+    const fits = lasts && (members === 1 || members === MEMBERS) && Number.isSafeInteger(seed)
+    return fits ? { minutes, members, seed, only: values.only ?? '', troubleMs } : null
   } catch {
     return null
   }
@@ -62,17 +69,21 @@ async function chaos(wish: Wish, network: Network | null, why: string | null): P
   const folder = await mkdtemp(join(tmpdir(), 'leasehold-chaos-'))
   const nemeses = possible(wish, folder, why)
   const endMs = performance.now() + wish.minutes * 60_000
+  const tally = new Tally(nemeses, wish.members === MEMBERS)
   let [passed, failed] = [0, 0]
   for (let scene = 0; nemeses.length > 0 && (performance.now() < endMs || scene < nemeses.length); scene++) {
     const nemesis = nemeses[scene % nemeses.length]!
-    const ok = await play(wish, nemesis, scene, join(folder, `scene-${scene}`), network)
-    if (ok) passed++
+    const result = await play(wish, nemesis, scene, join(folder, `scene-${scene}`), network)
+    tally.add(result)
+    if (result.found.length === 0) passed++
     else failed++
   }
   if (failed === 0) await rm(folder, { recursive: true, force: true })
+  for (const line of tally.lines) console.log(line)
+  for (const line of tally.missing) console.log(`FAILED  ${line}`)
   console.log(`seed ${wish.seed}`)
   console.log(`${passed} passed, ${failed} failed`)
-  return failed > 0 || passed === 0 ? 1 : 0
+  return failed > 0 || passed === 0 || tally.missing.length > 0 ? 1 : 0
 }
 
 async function play(
@@ -81,28 +92,29 @@ async function play(
   scene: number,
   folder: string,
   network: Network | null,
-): Promise<boolean> {
+): Promise<SceneResult> {
   const startMs = performance.now()
   const seed = wish.seed + scene
-  const { members } = wish
-  const options = { nemesis, members, seed, folder, network, troubleMs: TROUBLE_MS, pauseMsMax: PAUSE_MS_MAX }
-  const result = await playScene(options).catch((error: Error) => ({
+  const { members, troubleMs } = wish
+  const options = { nemesis, members, seed, folder, network, troubleMs, pauseMsMax: PAUSE_MS_MAX }
+  const result: SceneResult = await playScene(options).catch((error: Error) => ({
     found: [String(error.stack)],
-    strikes: 0,
+    strikes: [],
+    requests: 0,
+    unknown: 0,
     operations: 0,
     acknowledged: 0,
   }))
   const { found, strikes, operations, acknowledged } = result
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
   const word = found.length === 0 ? 'passed' : 'FAILED'
-  console.log(
-    `${word}  ${nemesis.name.padEnd(44)} ${seconds.padStart(5)} s  ${strikes} times, ${acknowledged} acknowledged, ${operations} judged`,
-  )
+  const done = `${strikes.length} times, ${acknowledged} acknowledged, ${operations} judged`
+  console.log(`${word}  ${nemesis.name.padEnd(44)} ${seconds.padStart(5)} s  ${done}`)
   for (const line of found.slice(0, 40)) console.log(`        ${line}`)
   if (found.length > 0)
     console.log(`        kept in ${folder}; again: npm run chaos -- --only '${nemesis.name}' --seed ${seed}`)
   else await rm(folder, { recursive: true, force: true })
-  return found.length === 0
+  return result
 }
 
 async function main(): Promise<number> {

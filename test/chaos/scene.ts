@@ -13,7 +13,7 @@ import { wholeAudits } from './audit.js'
 import { judgeChaos } from './judge.js'
 import { endWithUs } from './leftovers.js'
 import type { LoadConfig, LoadFile, LoadSays } from './load.js'
-import type { Nemesis } from './nemeses.js'
+import type { Nemesis, Strike } from './nemeses.js'
 import { World } from './world.js'
 
 export interface SceneOptions {
@@ -26,11 +26,17 @@ export interface SceneOptions {
   /** How long trouble is made. */
   readonly troubleMs: number
   readonly pauseMsMax: number
+  /** However long that takes; one, unless told. */
+  readonly strikesMin?: number
 }
 
 export interface SceneResult {
   readonly found: readonly string[]
-  readonly strikes: number
+  readonly strikes: readonly Strike[]
+  /** Sent by clients, reads included. */
+  readonly requests: number
+  /** Changes of which no client ever learnt how they ended. */
+  readonly unknown: number
   readonly operations: number
   readonly acknowledged: number
 }
@@ -57,7 +63,9 @@ export async function playScene(options: SceneOptions): Promise<SceneResult> {
     for (const [model, lines] of Object.entries(judged.lines))
       if (all.length > 0) await writeFile(join(folder, `${model}.jsonl`), lines)
     const acknowledged = load.acknowledged.reduce((sum, one) => sum + one, 0)
-    return { found: all, strikes, operations: judged.operations, acknowledged }
+    const requests = history.asked.length + history.looks.length
+    const unknown = history.asked.filter(({ outcome }) => outcome === null).length
+    return { found: all, strikes, requests, unknown, operations: judged.operations, acknowledged }
   } finally {
     await load.close()
     await world.close()
@@ -68,18 +76,18 @@ export async function playScene(options: SceneOptions): Promise<SceneResult> {
 async function trouble(
   world: World,
   load: Load,
-  { nemesis, seed, troubleMs, pauseMsMax }: SceneOptions,
-): Promise<{ strikes: number; found: string[] }> {
+  { nemesis, seed, troubleMs, pauseMsMax, strikesMin = 1 }: SceneOptions,
+): Promise<{ strikes: Strike[]; found: string[] }> {
   const random = seeded(seed)
   const found: string[] = []
-  let strikes = 0
+  const strikes: Strike[] = []
   await load.progress()
   await sleep(STEADY_MS)
   const endMs = performance.now() + troubleMs
   try {
-    while (performance.now() < endMs) {
-      await nemesis.strike(world, random, pauseMsMax)
-      strikes++
+    while (performance.now() < endMs || strikes.length < strikesMin) {
+      // Which comes first differs from scene to scene.
+      strikes.push(await nemesis.strike(world, random, pauseMsMax, seed + strikes.length))
       await sleep(random() * 1_000)
     }
     await world.mend()

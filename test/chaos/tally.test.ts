@@ -1,0 +1,31 @@
+import t from 'tap'
+import type { Strike, Struck } from './nemeses.js'
+import { Tally } from './tally.js'
+
+const named = (...names: string[]) => names.map((name) => ({ name }))
+const strike = (kind: string, struck: Struck): Strike => ({ kind, struck })
+const scene = (strikes: Strike[], found: string[] = []) => ({ strikes, requests: 10, unknown: 2, found })
+
+t.test('every kind is counted as what it was, and to whom it was done', async (t) => {
+  const tally = new Tally(named('a', 'b', 'one thing after the other'), true)
+  tally.add(scene([strike('a', 'leader'), strike('a', 'follower'), strike('a', 'follower')]))
+  tally.add(scene([strike('b', 'several'), strike('a', 'leader')], ['two holders']))
+  t.same(
+    tally.lines.map((line) => line.replaceAll(/ +/g, ' ')),
+    ['a 4 leader 2, follower 2', 'b 1 several 1', '20 requests, 4 outcomes unknown, 1 violations'],
+  )
+  t.same(tally.missing, [])
+})
+
+t.test('what could be done and was not is missing', async (t) => {
+  const tally = new Tally(named('a', 'b'), true)
+  tally.add(scene([strike('a', 'leader')]))
+  t.same(tally.missing, ['never done: b', 'never done to a follower'])
+  const one = new Tally(named('a'), true)
+  t.same(one.missing, ['never done: a'])
+  one.add(scene([strike('a', 'leader')]))
+  t.same(one.missing, [], 'one kind alone need not strike everybody')
+  const alone = new Tally(named('a', 'b'), false)
+  alone.add(scene([strike('a', 'leader'), strike('b', 'leader')]))
+  t.same(alone.missing, [], 'a single server has no followers')
+})

@@ -1,0 +1,62 @@
+/** What a whole run did, added up from its scenes: how often each kind of trouble, what clients saw of it. Pure. */
+import { MIXED, type Nemesis, type Struck } from './nemeses.js'
+import type { SceneResult } from './scene.js'
+
+const STRUCK: readonly Struck[] = ['leader', 'follower', 'several']
+
+export class Tally {
+  readonly #possible: readonly string[]
+  readonly #roles: boolean
+  readonly #struck = new Map<string, Record<Struck, number>>()
+  #requests = 0
+  #unknown = 0
+  #violations = 0
+
+  /** `possible`: what can be done here. `roles`: there are a leader and followers. */
+  constructor(possible: readonly Pick<Nemesis, 'name'>[], roles: boolean) {
+    this.#possible = possible.map(({ name }) => name).filter((name) => name !== MIXED)
+    this.#roles = roles
+    for (const name of this.#possible) this.#struck.set(name, { leader: 0, follower: 0, several: 0 })
+  }
+
+  add({ strikes, requests, unknown, found }: Pick<SceneResult, 'strikes' | 'requests' | 'unknown' | 'found'>): void {
+    for (const { kind, struck } of strikes) {
+      const counts = this.#struck.get(kind) ?? { leader: 0, follower: 0, several: 0 }
+      counts[struck]++
+      this.#struck.set(kind, counts)
+    }
+    this.#requests += requests
+    this.#unknown += unknown
+    this.#violations += found.length
+  }
+
+  /** What could have been done and was not, a sentence each. A run of one kind alone need not strike everybody. */
+  get missing(): string[] {
+    const missing = this.#possible.filter((name) => this.#count(name) === 0).map((name) => `never done: ${name}`)
+    if (!this.#roles || this.#possible.length < 2) return missing
+    const roles = (['leader', 'follower'] as const).filter((role) => this.#of(role) === 0)
+    return [...missing, ...roles.map((role) => `never done to a ${role}`)]
+  }
+
+  get lines(): string[] {
+    const kinds = [...this.#struck].map(([name, counts]) => {
+      const to = STRUCK.filter((role) => counts[role] > 0).map((role) => `${role} ${counts[role]}`)
+      return `${name.padEnd(44)} ${String(this.#count(name)).padStart(5)}  ${to.join(', ')}`.trimEnd()
+    })
+    const { requests, unknown, violations } = {
+      requests: this.#requests,
+      unknown: this.#unknown,
+      violations: this.#violations,
+    }
+    return [...kinds, `${requests} requests, ${unknown} outcomes unknown, ${violations} violations`]
+  }
+
+  #count(name: string): number {
+    const { leader, follower, several } = this.#struck.get(name)!
+    return leader + follower + several
+  }
+
+  #of(role: Struck): number {
+    return [...this.#struck.values()].reduce((sum, counts) => sum + counts[role], 0)
+  }
+}
