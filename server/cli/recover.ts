@@ -74,7 +74,8 @@ function print({ report, damagedPath }: Recovery, json: boolean, io: Io): void {
   else {
     const { stateRows, logEntries, auditFirst, auditLast } = report.kept
     const audit = auditFirst > auditLast ? 'no history' : `the history from event ${auditFirst} to ${auditLast}`
-    io.out(`Lost:\n${report.lost.map((line) => `  ${line}\n`).join('')}`)
+    const lost = report.lost.length === 0 ? ['Nothing: what was damaged is no longer needed.'] : report.lost
+    io.out(`Lost:\n${lost.map((line) => `  ${line}\n`).join('')}`)
     io.out(`Kept: ${stateRows} rows of state, ${logEntries} log entries after them, ${audit}.\n`)
     io.out(`Fencing tokens go on from ${report.tokenFloor}.\n`)
   }

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { clusterMs, fencingToken, INTERNAL_OP, LIMITS, logIndex, OP, run, term, wallMs } from '@leasehold/protocol'
 import { LevelDisk, recoverDirectory } from '@leasehold/server/cli'
@@ -7,6 +16,7 @@ import { openStore, StorageRefusal, type Store } from '@leasehold/server/storage
 import { Level } from 'level'
 import t, { type Test } from 'tap'
 import { filesOf } from './damage.js'
+import { compact } from './pristine.js'
 import { allEntries, allEvents, formed } from './support.js'
 
 const OPTIONS = {
@@ -159,6 +169,36 @@ t.test('a state that is not whole keeps the leases that verify', async (t) => {
   t.not(running.machine.lease('lease/3/5'), null)
   t.equal(running.machine.leaseCount, 199)
   await grantsAbove(t, running, report.tokenFloor)
+})
+
+/** Flips a bit of the one table of a compacted directory, `fromEnd` bytes before its end. */
+async function flipTable(path: string, fromEnd: number): Promise<void> {
+  await compact(path)
+  const [table, ...others] = filesOf(path).filter(({ file }) => file.endsWith('.ldb'))
+  if (table === undefined || others.length > 0) throw new Error('one table is expected')
+  const bytes = readFileSync(join(path, table.file))
+  bytes[bytes.length - fromEnd]! ^= 1
+  writeFileSync(join(path, table.file), bytes)
+}
+
+t.test('a damaged table costs the rows that stand there, or none', async (t) => {
+  const root = t.testdir({})
+  const path = join(root, 'footer')
+  await written(path)
+  // Of the footer's bytes those in front of its last eight are of no meaning.
+  await flipTable(path, 9)
+  const { report, running } = await recovered(t, path)
+  t.same(report.lost, [])
+  t.equal(running.machine.leaseCount, 200)
+  await grantsAbove(t, running, report.tokenFloor)
+  const other = join(root, 'block')
+  await written(other)
+  // The last rows of a volume are those of its state.
+  await flipTable(other, 2_000)
+  const cost = await recovered(t, other)
+  t.match(cost.report.lost.join('\n'), /The state is not whole/)
+  t.not(cost.running.machine.leaseCount, 0)
+  await grantsAbove(t, cost.running, cost.report.tokenFloor)
 })
 
 t.test('with its volume gone, a directory starts over empty, above every token that its identity knows', async (t) => {
