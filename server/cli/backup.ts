@@ -5,7 +5,7 @@ import { access, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CliError, command, EXIT } from './command.js'
 import { connect, connectionFlags } from './connection.js'
-import { ALONE } from './peering.js'
+import { foundingAddress, foundingFaults, foundingFlag, memberFlags } from './memberflags.js'
 
 const ID_BYTES = 8
 const newId = () => randomBytes(ID_BYTES).toString('hex')
@@ -65,23 +65,14 @@ export const restore = command({
   summary: 'make a data directory out of a backup, for a new cluster of one',
   operands: [{ name: 'FILE' }],
   flags: {
-    name: {
-      type: 'string',
-      format: 'memberId',
-      value: 'NAME',
-      env: 'LEASEHOLD_NAME',
-      default: 'n1',
-      help: "the member's name, as the server will be started with",
-    },
-    data: {
-      type: 'string',
-      value: 'DIRECTORY',
-      env: 'LEASEHOLD_DATA',
-      default: './data',
-      help: 'where it goes; must be empty or missing',
-    },
+    ...memberFlags({
+      name: "the member's name, as the server will be started with",
+      data: 'where it goes; must be empty or missing',
+    }),
+    ...foundingFlag,
     json: { type: 'boolean', help: 'print the report as JSON' },
   },
+  faults: foundingFaults,
   notes: [
     'It is another cluster, with an id of its own: let no client use it beside the old one. Other members are added afterwards.',
     'Fencing tokens go on far above any that the old cluster can have granted, so that holders from before are fenced off.',
@@ -99,7 +90,7 @@ export const restore = command({
         identity,
         wallMs: Date.now(),
         machine: () => new Machine(),
-        peerAddress: ALONE.advertised,
+        peerAddress: foundingAddress(settings),
       })
       const { tokenFloor } = report
       if (settings.json) io.out(`${JSON.stringify({ ...identity, tokenFloor })}\n`)

@@ -1,11 +1,10 @@
 /** `leasehold recover`: gives up what a damaged data directory has lost, so that a server can start from what is left. */
 import { randomBytes } from 'node:crypto'
 import { CliError, command, EXIT, type Io } from './command.js'
+import { foundingAddress, foundingFaults, foundingFlag, memberFlags } from './memberflags.js'
 import type { Recovery } from './recoverdirectory.js'
 
 const DIRECTORY_ID_BYTES = 8
-/** Nobody but this member is in the cluster that begins; whoever adds another one gives this one an address first. */
-const PEER_ADDRESS = '127.0.0.1:7421'
 /** Of the machine's tables, those whose rows need no other table. */
 const STANDALONE = ['meta', 'leases', 'configuration']
 
@@ -14,24 +13,15 @@ export const recover = command({
   summary: 'start over from what a damaged data directory still holds',
   operands: [],
   flags: {
-    name: {
-      type: 'string',
-      format: 'name',
-      value: 'NAME',
-      env: 'LEASEHOLD_NAME',
-      default: 'n1',
-      help: "the member's name, as the server was started with",
-    },
-    data: {
-      type: 'string',
-      value: 'DIRECTORY',
-      env: 'LEASEHOLD_DATA',
-      default: './data',
-      help: 'the data directory that a server refused',
-    },
+    ...memberFlags({
+      name: "the member's name, as the server was started with",
+      data: 'the data directory that a server refused',
+    }),
+    ...foundingFlag,
     'accept-loss': { type: 'boolean', help: 'give up what is lost; without it nothing is done' },
     json: { type: 'boolean', help: 'print the report as JSON' },
   },
+  faults: foundingFaults,
   notes: [
     'Restore a backup instead where there is one. The server must not run.',
     'The damaged files are kept in a folder within the directory. What is lost is listed, line by line.',
@@ -43,7 +33,7 @@ export const recover = command({
     }
     const { StorageRefusal } = await import('../storage/index.js')
     try {
-      print(await recovery(settings.data, settings.name), settings.json, io)
+      print(await recovery(settings.data, settings.name, foundingAddress(settings)), settings.json, io)
       return EXIT.done
     } catch (error) {
       if (error instanceof StorageRefusal) throw new CliError(EXIT.refused, `${settings.data}: ${error.message}`)
@@ -52,7 +42,7 @@ export const recover = command({
   },
 })
 
-async function recovery(path: string, memberId: string): Promise<Recovery> {
+async function recovery(path: string, memberId: string, peerAddress: string): Promise<Recovery> {
   const { recoverDirectory } = await import('./recoverdirectory.js')
   const { Machine } = await import('../machine/index.js')
   return recoverDirectory(path, {
@@ -61,7 +51,7 @@ async function recovery(path: string, memberId: string): Promise<Recovery> {
     wallMs: Date.now(),
     machine: () => new Machine(),
     standalone: STANDALONE,
-    peerAddress: PEER_ADDRESS,
+    peerAddress,
   })
 }
 

@@ -1,7 +1,7 @@
 /** `leasehold recover quorum`: a new cluster of one out of the directory of a member whose majority is gone for good. */
 import { randomBytes } from 'node:crypto'
 import { CliError, command, EXIT, UsageError } from './command.js'
-import { ALONE } from './peering.js'
+import { foundingAddress, foundingFaults, foundingFlag, memberFlags } from './memberflags.js'
 
 const ID_BYTES = 8
 const newId = () => randomBytes(ID_BYTES).toString('hex')
@@ -11,28 +11,19 @@ export const recoverQuorum = command({
   summary: 'start over from the one directory that is left of a cluster',
   operands: [],
   flags: {
-    name: {
-      type: 'string',
-      format: 'memberId',
-      value: 'NAME',
-      env: 'LEASEHOLD_NAME',
-      default: 'n1',
-      help: "the member's name, as its server was started with",
-    },
-    data: {
-      type: 'string',
-      value: 'DIRECTORY',
-      env: 'LEASEHOLD_DATA',
-      default: './data',
-      help: 'the directory that is left; it is only read',
-    },
+    ...memberFlags({
+      name: "the member's name, as its server was started with",
+      data: 'the directory that is left; it is only read',
+    }),
     into: { type: 'string', value: 'DIRECTORY', help: 'the new directory; must be empty or missing (needed)' },
+    ...foundingFlag,
     'accept-loss': {
       type: 'boolean',
       help: 'give up what the others may have acknowledged; without it nothing is done',
     },
     json: { type: 'boolean', help: 'print the report as JSON' },
   },
+  faults: foundingFaults,
   notes: [
     'For when most members are gone for good. Where they can come back, wait for them: nothing is lost then. No server may run.',
     'It is another cluster, with an id of its own. The other members must never be started again. What may be lost is listed.',
@@ -54,7 +45,7 @@ export const recoverQuorum = command({
         identity,
         wallMs: Date.now(),
         machine: () => new Machine(),
-        peerAddress: ALONE.advertised,
+        peerAddress: foundingAddress(settings),
       })
       if (settings.json) io.out(`${JSON.stringify({ ...identity, tokenFloor, lost })}\n`)
       else {

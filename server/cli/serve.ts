@@ -5,6 +5,7 @@ import type { Telemetry } from '../ports/index.js'
 import { type Address, parseAddress } from './address.js'
 import { CliError, command, EXIT, type Io } from './command.js'
 import { readDuration } from './formats.js'
+import { memberFlags, peerListenFlag } from './memberflags.js'
 import { type Peering, peeringFaults, peeringOf } from './peering.js'
 import type { RunningServer } from './server.js'
 import { version } from './version.js'
@@ -22,21 +23,10 @@ export const serve = command({
   configurable: true,
   longRunning: true,
   flags: {
-    name: {
-      type: 'string',
-      format: 'memberId',
-      value: 'NAME',
-      env: 'LEASEHOLD_NAME',
-      default: 'n1',
-      help: "this member's name; a data directory belongs to one name",
-    },
-    data: {
-      type: 'string',
-      value: 'DIRECTORY',
-      env: 'LEASEHOLD_DATA',
-      default: './data',
-      help: 'where everything is kept; made if it is missing',
-    },
+    ...memberFlags({
+      name: "this member's name; a data directory belongs to one name",
+      data: 'where everything is kept; made if it is missing',
+    }),
     listen: {
       type: 'string',
       format: 'address',
@@ -52,13 +42,7 @@ export const serve = command({
       env: 'LEASEHOLD_ADVERTISE',
       help: 'where clients reach this member, for others to tell them (default: http:// and what it listens on)',
     },
-    'peer-listen': {
-      type: 'string',
-      format: 'address',
-      value: 'HOST:PORT',
-      env: 'LEASEHOLD_PEER_LISTEN',
-      help: "where other members come in (default: this member's address in --cluster; without it nobody does)",
-    },
+    'peer-listen': peerListenFlag,
     cluster: {
       type: 'string',
       format: 'cluster',

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { TestCluster } from './cluster.js'
-import { leasehold, scratch, serving } from './process.js'
+import { inProcess, leasehold, scratch, serving } from './process.js'
 
 t.setTimeout(120_000)
 
@@ -42,7 +42,12 @@ t.test('a cluster whose majority is gone for good goes on from the directory tha
   const into = join(scratch(t), 'new')
   const args = ['recover', 'quorum', '--data', cluster.data('n1')]
   t.match(await leasehold(args), { code: 2, err: /--into: is missing\n.*--accept-loss: is missing/ })
-  const report = await leasehold([...args, '--into', into, '--accept-loss', '--json'])
+  const all = [...args, '--into', into, '--accept-loss', '--json']
+  for (const nowhere of ['127.0.0.1:0', '0.0.0.0:7421', '[::]:7421']) {
+    const refused = await inProcess([...all, '--peer-listen', nowhere])
+    t.match(refused, { code: 2, err: /--peer-listen: others must find this member there/ }, nowhere)
+  }
+  const report = await leasehold([...all, '--peer-listen', '10.0.0.1:7777'])
   t.equal(report.code, 0, report.err)
   const { tokenFloor, lost } = JSON.parse(report.out) as { tokenFloor: number; lost: string[] }
   t.ok(tokenFloor > 2 ** 40)
@@ -50,4 +55,5 @@ t.test('a cluster whose majority is gone for good goes on from the directory tha
   t.match(await leasehold([...args, '--into', into, '--accept-loss']), { code: 1, err: /not empty/ })
   const server = await serving(t, into)
   t.match(await leasehold(['lease', 'get', 'a', '--url', server.url]), { code: 0, out: /holder +h/ })
+  t.match(await leasehold(['cluster', 'status', '--url', server.url]), { code: 0, out: /10\.0\.0\.1:7777/ })
 })
