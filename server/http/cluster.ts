@@ -8,7 +8,6 @@ import {
   checkPeerId,
   type ErrorCode,
   memberOf,
-  OP,
   type PeerId,
   ProtocolError,
   peerIdOf,
@@ -38,7 +37,7 @@ export function clusterRoutes(app: App, context: Context): void {
   app.get(
     '/v1/cluster',
     {
-      config: { op: OP.time },
+      config: { op: 'cluster' },
       schema: {
         summary: 'Members, leader, term and time of the cluster',
         querystring: NoQuery,

@@ -9,20 +9,23 @@ import type { Context } from './context.js'
 import { acceptedMedium, type Medium, sendBody } from './media.js'
 import { problem } from './problem.js'
 
+/** What a client may ask for, and what only people and their tools ask: the view of the cluster. */
+export type RouteOp = Op | 'cluster'
+
 declare module 'fastify' {
   interface FastifyRequest {
     unit: Unit
   }
   interface FastifyContextConfig {
     /** What the route does; routes without one are not units of work (health, metrics, documents). */
-    op?: Op
+    op?: RouteOp
     /** The route answers in a form of its own, whatever is accepted. */
     anyMedium?: boolean
   }
 }
 
 export class Unit {
-  op: Op | null = null
+  op: RouteOp | null = null
   principal = ''
   traceparent: string | undefined
   medium: Medium = 'json'
@@ -92,7 +95,7 @@ export function sendProblem(
 export function closeUnit(context: Context, request: FastifyRequest, status: number): void {
   const { unit } = request
   const { journal, telemetry } = context.intake
-  const op = unit.op === null ? 'none' : opName(unit.op)
+  const op = unit.op === null ? 'none' : typeof unit.op === 'string' ? unit.op : opName(unit.op)
   if (unit.op === null && unit.code === OK) return
   const outcome = outcomeOf(unit.code)
   const reason = reasonOf(unit.code, unit.fields)
@@ -101,7 +104,7 @@ export function closeUnit(context: Context, request: FastifyRequest, status: num
   if (!journal.deserves(outcome, unit.waited ? 0 : total)) return
   journal.emit({
     op,
-    class: unit.op === null ? CLASS.read : classOf(unit.op, 1),
+    class: typeof unit.op === 'number' ? classOf(unit.op, 1) : CLASS.read,
     outcome,
     reason,
     principal: unit.principal,

@@ -3,35 +3,28 @@
  * passes them, or after the retention, counted from their outcome. No live record makes room for another: who fills his
  * bound is refused.
  */
-import { type Change, Changes } from './changes.js'
 import type { StoredTable } from './entry.js'
 import { FieldReader } from './fields.js'
-import { Fifo } from './fifo.js'
+import { Kept } from './kept.js'
 import type { MachineLimits } from './limits.js'
 import type { MetaTable } from './meta.js'
 import { OUTCOME, type RequestRecord, recordKey, type Scope } from './record.js'
 import type { Scopes } from './scopes.js'
 
-export class Records implements StoredTable<RequestRecord> {
+/** In line are those with an outcome, in its order. */
+export class Records extends Kept<RequestRecord> implements StoredTable<RequestRecord> {
   readonly name = 'records'
-  readonly #limits: MachineLimits
-  readonly #meta: MetaTable
   readonly #scopes: Scopes
-  readonly #changes = new Changes<RequestRecord>(recordKey)
-  /** Those with an outcome, in its order. */
-  readonly #settled = new Fifo<RequestRecord>()
-  #size = 0
 
   constructor(limits: MachineLimits, meta: MetaTable, scopes: Scopes) {
-    this.#limits = limits
-    this.#meta = meta
+    super(limits, meta, recordKey)
     this.#scopes = scopes
   }
 
   /** What is remembered of a request; past its retention it is nothing. */
   find(scope: Scope, key: number | string): RequestRecord | null {
     const record = scope.records.get(key)
-    return record === undefined || this.#stale(record) ? null : record
+    return record === undefined || this.stale(record) ? null : record
   }
 
   /** A record without an outcome. The principal's bound was checked. */
@@ -41,8 +34,8 @@ export class Records implements StoredTable<RequestRecord> {
     const record = fresh(scope, key, digest)
     scope.records.set(key, record)
     scope.principal.count++
-    this.#size++
-    this.#changes.insert(record)
+    this.count++
+    this.changes.insert(record)
     return record
   }
 
@@ -51,7 +44,7 @@ export class Records implements StoredTable<RequestRecord> {
     this.#unsettle(record)
     record.outcome = OUTCOME.queued
     record.ref = waiterId
-    this.#changes.touch(record)
+    this.changes.touch(record)
   }
 
   settle(
@@ -66,10 +59,10 @@ export class Records implements StoredTable<RequestRecord> {
     record.ref = ref
     record.holder = holder
     record.meta = meta
-    record.order = ++this.#meta.row.order
-    record.atMs = this.#meta.row.timeMs
-    this.#settled.append(record)
-    this.#changes.touch(record)
+    record.order = ++this.meta.row.order
+    record.atMs = this.meta.row.timeMs
+    this.line.append(record)
+    this.changes.touch(record)
   }
 
   drop(record: RequestRecord): void {
@@ -91,29 +84,11 @@ export class Records implements StoredTable<RequestRecord> {
     return waiters
   }
 
-  /** Whether the oldest outcome is past its retention. */
-  get due(): boolean {
-    const record = this.#settled.first
-    return record !== null && this.#stale(record)
-  }
-
   /** Drops the oldest outcome, which is due. */
   sweepOne(): void {
-    this.drop(this.#settled.first!)
+    this.drop(this.line.first!)
   }
 
-  get size(): number {
-    return this.#size
-  }
-  get changeCount(): number {
-    return this.#changes.count
-  }
-  get storedChangeCount(): number {
-    return this.#changes.storedCount
-  }
-  takeChanges(): readonly Change<RequestRecord>[] {
-    return this.#changes.take()
-  }
   encode(r: RequestRecord): readonly unknown[] {
     const { scope } = r
     return [scope.principal.name, scope.name, r.key, r.digest, r.outcome, r.ref, r.holder, r.meta, r.order, r.atMs]
@@ -132,7 +107,7 @@ export class Records implements StoredTable<RequestRecord> {
     record.saved = saved
     scope.records.set(record.key, record)
     scope.principal.count++
-    this.#size++
+    this.count++
   }
   *rows(): Generator<readonly [string, RequestRecord], void> {
     for (const scope of this.#scopes.all()) {
@@ -145,7 +120,7 @@ export class Records implements StoredTable<RequestRecord> {
     const all: RequestRecord[] = []
     for (const scope of this.#scopes.all()) all.push(...scope.records.values())
     const settled = all.filter((record) => record.order > 0).sort((a, b) => a.order - b.order)
-    for (const record of settled) this.#settled.append(record)
+    for (const record of settled) this.line.append(record)
     return all.filter((record) => record.outcome === OUTCOME.queued)
   }
 
@@ -159,18 +134,18 @@ export class Records implements StoredTable<RequestRecord> {
     this.#unsettle(record)
     record.scope.records.delete(record.key)
     record.scope.principal.count--
-    this.#size--
-    this.#changes.remove(record)
+    this.count--
+    this.changes.remove(record)
   }
 
   #unsettle(record: RequestRecord): void {
     if (record.order === 0) return
-    this.#settled.remove(record)
+    this.line.remove(record)
     record.order = 0
   }
 
-  #stale(record: RequestRecord): boolean {
-    return record.order > 0 && this.#meta.row.timeMs - record.atMs > this.#limits.retentionMs
+  protected stale(record: RequestRecord): boolean {
+    return record.order > 0 && this.past(record.atMs)
   }
 }
 

@@ -4,27 +4,20 @@
  * with its last record it would let a late duplicate through). Only scopes with a mark are stored; those without have
  * records.
  */
-import { type Change, Changes } from './changes.js'
 import type { StoredTable } from './entry.js'
 import { FieldReader } from './fields.js'
-import { Fifo } from './fifo.js'
+import { Kept } from './kept.js'
 import type { MachineLimits } from './limits.js'
 import type { MetaTable } from './meta.js'
 import { type Mark, markKey, type Principal, type Scope } from './record.js'
 
-export class Scopes implements StoredTable<Mark> {
+/** In line are the marks, in the order of raises. */
+export class Scopes extends Kept<Mark> implements StoredTable<Mark> {
   readonly name = 'marks'
-  readonly #limits: MachineLimits
-  readonly #meta: MetaTable
   readonly #principals = new Map<string, Principal>()
-  readonly #changes = new Changes<Mark>(markKey)
-  /** In the order of raises. */
-  readonly #marked = new Fifo<Mark>()
-  #size = 0
 
   constructor(limits: MachineLimits, meta: MetaTable) {
-    this.#limits = limits
-    this.#meta = meta
+    super(limits, meta, markKey)
   }
 
   find(principal: string, name: string): Scope | null {
@@ -47,12 +40,12 @@ export class Scopes implements StoredTable<Mark> {
 
   /** Whether this principal's records and marks fill his bound. */
   full(principal: string): boolean {
-    return (this.#principals.get(principal)?.count ?? 0) >= this.#limits.recordsPerPrincipalMax
+    return (this.#principals.get(principal)?.count ?? 0) >= this.limits.recordsPerPrincipalMax
   }
 
   /** The lowest request that is not yet history; 0 without a mark, and where it is past its retention. */
   lowestOf(scope: Scope): number {
-    return scope.mark === null || this.#stale(scope.mark) ? 0 : scope.mark.lowest
+    return scope.mark === null || this.stale(scope.mark) ? 0 : scope.mark.lowest
   }
 
   /** A mark only grows while it is kept. */
@@ -60,30 +53,24 @@ export class Scopes implements StoredTable<Mark> {
     let { mark } = scope
     if (mark === null) {
       mark = this.#insert(scope)
-      this.#changes.insert(mark)
+      this.changes.insert(mark)
     } else {
-      this.#marked.remove(mark)
-      this.#changes.touch(mark)
+      this.line.remove(mark)
+      this.changes.touch(mark)
     }
     mark.lowest = lowest
-    mark.raisedMs = this.#meta.row.timeMs
-    mark.order = ++this.#meta.row.order
-    this.#marked.append(mark)
-  }
-
-  /** Whether the oldest mark is past its retention. */
-  get due(): boolean {
-    const mark = this.#marked.first
-    return mark !== null && this.#stale(mark)
+    mark.raisedMs = this.meta.row.timeMs
+    mark.order = ++this.meta.row.order
+    this.line.append(mark)
   }
 
   /** Drops the oldest mark, which is due. */
   sweepOne(): void {
-    const mark = this.#marked.first!
+    const mark = this.line.first!
     const { scope } = mark
-    this.#marked.remove(mark)
-    this.#changes.remove(mark)
-    this.#size--
+    this.line.remove(mark)
+    this.changes.remove(mark)
+    this.count--
     scope.principal.count--
     scope.mark = null
     this.close(scope)
@@ -100,18 +87,6 @@ export class Scopes implements StoredTable<Mark> {
     for (const principal of this.#principals.values()) yield* principal.scopes.values()
   }
 
-  get size(): number {
-    return this.#size
-  }
-  get changeCount(): number {
-    return this.#changes.count
-  }
-  get storedChangeCount(): number {
-    return this.#changes.storedCount
-  }
-  takeChanges(): readonly Change<Mark>[] {
-    return this.#changes.take()
-  }
   encode(mark: Mark): readonly unknown[] {
     const { scope } = mark
     return [scope.principal.name, scope.name, mark.lowest, mark.raisedMs, mark.order]
@@ -133,18 +108,18 @@ export class Scopes implements StoredTable<Mark> {
   loaded(): void {
     const marks: Mark[] = []
     for (const { mark } of this.all()) if (mark !== null) marks.push(mark)
-    for (const mark of marks.sort((a, b) => a.order - b.order)) this.#marked.append(mark)
+    for (const mark of marks.sort((a, b) => a.order - b.order)) this.line.append(mark)
   }
 
   #insert(scope: Scope): Mark {
     const mark: Mark = { saved: 0, change: -1, previous: null, next: null, scope, lowest: 0, raisedMs: 0, order: 0 }
     scope.mark = mark
     scope.principal.count++
-    this.#size++
+    this.count++
     return mark
   }
 
-  #stale(mark: Mark): boolean {
-    return this.#meta.row.timeMs - mark.raisedMs > this.#limits.retentionMs
+  protected stale({ raisedMs }: Mark): boolean {
+    return this.past(raisedMs)
   }
 }

@@ -2,6 +2,7 @@ import { type Configuration, checkConfiguration, logIndex, ProtocolError, run } 
 import type { MemberStatus } from '@leasehold/server/replica'
 import t, { type Test } from 'tap'
 import { serve } from '../support/member.js'
+import { until } from '../support/until.js'
 import { asker } from './ask.js'
 import { FakeReplica } from './fake.js'
 
@@ -71,6 +72,13 @@ t.test('the cluster shows each member with its role, addresses and progress', as
       reached: false,
     },
   ])
+})
+
+t.test('who looks at the cluster is told of as doing that', async (t) => {
+  const { ask, served } = await member(t)
+  await ask('GET', '/v1/cluster')
+  await until(() => served.telemetry.requests.length > 0)
+  t.same(served.telemetry.requests, [['cluster', 'ok', '']])
 })
 
 t.test('a leader carries changes through, and answers with the cluster', async (t) => {

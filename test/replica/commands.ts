@@ -33,7 +33,7 @@ export const release = (name: string, token: number): ClientCommand => ({
 })
 export const request = (key: number) => ({ scope: 's:0123', key, lowest: 1, knownMs: 0 })
 
-export async function history(member: Member): Promise<readonly ChainedEvent[]> {
+export async function history(member: Pick<Member, 'replica'>): Promise<readonly ChainedEvent[]> {
   const events: ChainedEvent[] = []
   for (let after = auditSeq(0), more = true; more; ) {
     const page = await member.replica.readEvents({ after, limit: 1_000 })

@@ -1,50 +1,10 @@
 /** The replica of real parts over a disk in RAM: what was acknowledged survives, what fails is never acknowledged. */
-import {
-  auditSeq,
-  type ChainedEvent,
-  type ClientCommand,
-  clusterMs,
-  ERRORS,
-  fencingToken,
-  OFFERED,
-  OK,
-  OP,
-  QUEUED,
-  type Reply,
-} from '@leasehold/protocol'
+import { type ClientCommand, ERRORS, fencingToken, OFFERED, OK, QUEUED, type Reply } from '@leasehold/protocol'
 import { ChainCheck } from '@leasehold/server/cli'
 import fc from 'fast-check'
 import t from 'tap'
 import { Inbox, World } from '../support/world.js'
-
-const acquire = (name: string, holder: string, over: Partial<Record<string, unknown>> = {}): ClientCommand =>
-  ({
-    op: OP.acquire,
-    principal: holder,
-    name,
-    holder,
-    ttlMs: 60_000,
-    waitMs: 0,
-    priority: 0,
-    lockDelayMs: 0,
-    meta: null,
-    request: null,
-    ...over,
-  }) as ClientCommand
-const renew = (name: string, token: number): ClientCommand => ({
-  op: OP.renew,
-  principal: 'p',
-  name,
-  token: fencingToken(token),
-})
-const release = (name: string, token: number): ClientCommand => ({
-  op: OP.release,
-  principal: 'p',
-  name,
-  token: fencingToken(token),
-})
-const request = (key: number) => ({ scope: 's:0123', key, lowest: 1, knownMs: clusterMs(0) })
-const tokenOf = (reply: Reply): number => reply.fields[0] as number
+import { acquire, history, release, renew, request, tokenOf } from './commands.js'
 
 async function ask(world: World, command: ClientCommand): Promise<Reply> {
   const { last } = new Inbox().ask(world.replica, command)
@@ -52,20 +12,9 @@ async function ask(world: World, command: ClientCommand): Promise<Reply> {
   return last
 }
 
-async function allEvents(world: World): Promise<ChainedEvent[]> {
-  const events: ChainedEvent[] = []
-  for (let after = auditSeq(0), more = true; more; ) {
-    const page = await world.replica.readEvents({ after, limit: 100 })
-    events.push(...page.events)
-    more = page.next !== null
-    if (page.next !== null) after = page.next
-  }
-  return events
-}
-
 async function chainIsWhole(world: World): Promise<string | null> {
   const check = new ChainCheck()
-  for (const event of await allEvents(world)) check.add({ ...event, at: new Date(event.wallMs).toISOString() })
+  for (const event of await history(world)) check.add({ ...event, at: new Date(event.wallMs).toISOString() })
   return check.broken === null ? null : `event ${check.broken.seq}: ${check.broken.why}`
 }
 
@@ -89,10 +38,10 @@ t.test('after a crash everything acknowledged is there, tokens grow, the audit v
       }
       if (i % 10 === 0) await world.clock.run(90)
     }
-    const before = await allEvents(world)
+    const before = await history(world)
     const timeMs = world.replica.status.clusterMs
     await world.restart()
-    t.same((await allEvents(world)).slice(0, before.length), before, 'the history is the same')
+    t.same((await history(world)).slice(0, before.length), before, 'the history is the same')
     t.equal(await chainIsWhole(world), null)
     t.ok(world.replica.status.clusterMs >= timeMs, 'cluster time does not go back')
     t.equal(world.replica.status.term, round + 2, 'each run has a term of its own')
@@ -248,7 +197,7 @@ t.test('the watch feed has the order of the history, over a busy second', async 
     if (i % 4 === 0) await world.clock.run(13)
   }
   await world.clock.run(2_000)
-  const stored = (await allEvents(world)).map(({ seq }) => seq).filter((seq) => seq > from)
+  const stored = (await history(world)).map(({ seq }) => seq).filter((seq) => seq > from)
   t.ok(stored.length > 200)
   t.same(fed, stored)
 })
