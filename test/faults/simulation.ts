@@ -141,4 +141,31 @@ export const simulationFaults: readonly Fault[] = [
     replace: 'entry.batch < member.batch',
     ...worlds,
   },
+  {
+    // Seed 1.
+    name: 'simulation: fractions of what elapses are dropped',
+    claim: 'while a leader works, cluster time goes no slower than a clock may',
+    file: 'server/replica/clusterclock.ts',
+    find: 'this.#fractionMs = sum - whole',
+    replace: 'this.#fractionMs = 0',
+    ...worlds,
+  },
+  {
+    // Seed 8.
+    name: 'simulation: a leader that wakes up counts the time that it slept',
+    claim: 'cluster time stands still while nobody who leads is running',
+    file: 'server/replica/clusterclock.ts',
+    find: 'Math.min(delta, this.#gainMsMax)',
+    replace: 'Math.min(delta, 1_000 * this.#gainMsMax)',
+    ...worlds,
+  },
+  {
+    // Seed 1.
+    name: 'simulation: a leader that nobody asks anything leaves out its beats',
+    claim: 'what nobody renews ends within its time, while faults go on',
+    file: 'server/replica/beats.ts',
+    find: 'if (timed && nowMs',
+    replace: 'if (timed && this.#pending.length > 0 && nowMs',
+    ...worlds,
+  },
 ]

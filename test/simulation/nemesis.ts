@@ -34,6 +34,7 @@ export class Nemesis {
   readonly #plan: Plan
   readonly #paths: Paths
   readonly #network: VirtualNetwork
+  readonly #disturbed: () => void
   readonly #dice: Dice
   /** How to take back what is still going on. */
   readonly #ongoing = new Set<() => void>()
@@ -49,6 +50,8 @@ export class Nemesis {
       plan: Plan
       paths: Paths
       network: VirtualNetwork
+      /** Told when a leader is asked for something that keeps it from its work. */
+      disturbed: () => void
     },
     dice: Dice,
   ) {
@@ -58,6 +61,7 @@ export class Nemesis {
     this.#plan = parts.plan
     this.#paths = parts.paths
     this.#network = parts.network
+    this.#disturbed = parts.disturbed
     this.#dice = dice
   }
 
@@ -198,6 +202,7 @@ export class Nemesis {
 
   #transfer(): null | undefined {
     const leader = this.#members.find(({ log }) => log?.leading)
+    this.#disturbed()
     return leader?.log?.transferLeadership(null) ? undefined : null
   }
 
@@ -290,6 +295,7 @@ export class Nemesis {
     const done = (): void => {
       if (learns) this.#note('member joins', member)
     }
+    this.#disturbed()
     leader.changeMembers(change).then(done, () => {})
     return null
   }
@@ -305,6 +311,7 @@ export class Nemesis {
       if (member.peer === peer) this.#anew(member)
     }
     this.#leaving.add(member)
+    this.#disturbed()
     leader.changeMembers({ kind: 'remove', member: member.name }).then(done, (error: unknown) => {
       // Where the outcome is not known it may go at any time, for all that anybody knows.
       if (error instanceof ProtocolError && error.code !== 'OUTCOME_UNKNOWN') this.#leaving.delete(member)

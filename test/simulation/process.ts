@@ -7,6 +7,8 @@ import type { Scheduler } from './scheduler.js'
 export class Process {
   readonly #scheduler: Scheduler
   readonly #crash: () => void
+  /** How often it was paused and has gone on. */
+  wakes = 0
   #alive = true
   /** What has come while it was paused, in order; null while it runs. */
   #held: (() => void)[] | null = null
@@ -54,6 +56,7 @@ export class Process {
     const held = this.#held
     if (held === null) return
     this.#held = null
+    this.wakes++
     for (const step of held) this.#scheduler.at(this.#scheduler.nowMs, step)
   }
 

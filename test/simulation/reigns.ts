@@ -5,8 +5,9 @@
 import { type Configuration, INTERNAL_OP, type PeerId } from '@leasehold/protocol'
 import type { Entry } from '@leasehold/server/machine'
 import type { Claims } from './claim.js'
-import { RATE_ERROR } from './clocks.js'
 import type { Durable } from './durable.js'
+import type { Times } from './health.js'
+import { type Mark, Pace } from './pace.js'
 import type { Scheduler } from './scheduler.js'
 
 /** Configurations whose quorums count: an entry may be committed under the one before. */
@@ -14,9 +15,7 @@ const CONFIGURATIONS_KEPT = 3
 /** After so many entries a change of the configuration is behind everybody. */
 const SETTLED_ENTRIES = 32
 
-interface Stamp {
-  readonly by: string
-  readonly atMs: number
+interface Stamp extends Mark {
   readonly timeMs: number
 }
 
@@ -28,11 +27,14 @@ export class Reigns {
   readonly #stamps = new Map<string, Stamp>()
   /** Every entry that was ever staged anywhere, by term and index: what follows what, and its stamp. */
   readonly #staged = new Map<string, string>()
-  /** The lowest of (stamp - true time at the fastest rate) among committed entries so far. */
-  #slackMs = Number.POSITIVE_INFINITY
+  readonly #times: Times
+  readonly #pace: Pace
+  /** How many terms had a leader. */
   changes = 0
+  /** Who leads the highest term that ever had a leader. */
+  leader: string | null = null
+  #highestTerm = 0
   #configuredAt = 0
-  /** The newest first. */
   readonly #configurations: Configuration[]
 
   constructor(
@@ -40,11 +42,19 @@ export class Reigns {
     claims: Claims,
     durables: ReadonlyMap<PeerId, Durable>,
     founders: readonly PeerId[],
+    times: Times,
   ) {
+    this.#times = times
+    this.#pace = new Pace(claims)
     this.#configurations = [{ voters: founders, outgoing: [], learners: [], addresses: {} }]
     this.#scheduler = scheduler
     this.#claims = claims
     this.#durables = durables
+  }
+
+  /** Those in force lately, the newest first. */
+  get configurations(): readonly Configuration[] {
+    return this.#configurations
   }
 
   /** By the last configuration that is committed. */
@@ -57,6 +67,10 @@ export class Reigns {
     this.#claims.hold(other === member, () => `two leaders in term ${term}: ${other} and ${member}`)
     if (!this.#leaderOf.has(term)) this.changes++
     this.#leaderOf.set(term, member)
+    if (term > this.#highestTerm) {
+      this.#highestTerm = term
+      this.leader = member
+    }
     this.#claims.hold(
       this.#quorum((durable) => durable.votedFor(term) === member),
       () => `${member} leads term ${term} without the votes of a quorum on disks`,
@@ -93,7 +107,8 @@ export class Reigns {
       this.#leaderOf.get(term) === member,
       () => `${member} stamps entry ${index} in term ${term}, which it does not lead`,
     )
-    this.#stamps.set(`${term}:${index}`, { by: member, atMs: this.#scheduler.nowMs, timeMs })
+    const mark = { atMs: this.#scheduler.nowMs, leaders: this.changes, ...this.#times }
+    this.#stamps.set(`${term}:${index}`, { ...mark, timeMs })
   }
 
   /** Entries of the same term and index are the same, wherever they stand. */
@@ -129,12 +144,6 @@ export class Reigns {
       return
     }
     this.#claims.hold(stamp.timeMs === timeMs, () => `entry ${index} was stamped ${stamp.timeMs} and has ${timeMs}`)
-    const slackMs = timeMs - stamp.atMs * (1 + RATE_ERROR)
-    this.#claims.hold(
-      slackMs <= this.#slackMs + 1.001,
-      () =>
-        `cluster time outruns true time: entry ${index} is stamped ${timeMs}, ${slackMs - this.#slackMs} ms too far`,
-    )
-    this.#slackMs = Math.min(this.#slackMs, slackMs)
+    this.#pace.committed(index, timeMs, stamp)
   }
 }

@@ -9,8 +9,10 @@ import { Client, type ClientWorld } from './client.js'
 import { Connection, type ConnectionParts, read } from './connection.js'
 import { Dice } from './dice.js'
 import { digestOf } from './digest.js'
+import { Dues } from './dues.js'
 import type { Durable } from './durable.js'
 import type { FaultKind, Injected } from './faultkinds.js'
+import { Health, LOOK_EVERY_MS, type Times } from './health.js'
 import { Holders } from './holders.js'
 import { Ledger } from './ledger.js'
 import { live, NAMES } from './lives.js'
@@ -64,10 +66,13 @@ class World implements ClientWorld {
   readonly clients: Client[] = []
   readonly nemesis: Nemesis
   readonly reigns: Reigns
+  readonly times: Times
   finishing = false
   asked = 0
   answered = 0
   readonly #dice: Dice
+  readonly #health: Health
+  readonly #dues: Dues
   readonly #connections = new Set<Connection>()
   readonly #cuts = new Set<{ client: number; member: string; direction: 'both' | 'there' | 'back' }>()
 
@@ -76,7 +81,9 @@ class World implements ClientWorld {
     this.plan = planOf(this.#dice.fork(), sizes)
     const durables = new Map<PeerId, Durable>()
     const founders = Array.from({ length: this.plan.members }, (_, i) => peerIdOf(`n${i + 1}`, `d1-n${i + 1}`))
-    this.reigns = new Reigns(this.scheduler, this.claims, durables, founders)
+    const times = { wellMs: 0, stillMs: 0 }
+    this.times = times
+    this.reigns = new Reigns(this.scheduler, this.claims, durables, founders, times)
     const { scheduler, trace, claims, holders, plan, reigns } = this
     const { limits } = plan
     this.ledger = new Ledger({ claims, scheduler, trace, holders, limits }, (entry, by) => reigns.committed(entry, by))
@@ -90,12 +97,16 @@ class World implements ClientWorld {
     }
     for (let i = 0; i < plan.clients; i++) this.clients.push(new Client(i, this, this.#dice.fork()))
     const { members } = this
+    const timed = () => ledger.model.timed
+    this.#health = new Health({ times, scheduler, members, network, reigns, timed })
+    this.#dues = new Dues({ claims, ledger, reigns, times, sweepPerEntryMax: limits.sweepPerEntryMax })
+    const disturbed = () => this.#health.disturbed()
     const paths = {
       breakOne: () => this.#breakOne(),
       cut: (client: number, member: string, direction: 'both' | 'there' | 'back') =>
         this.#cut(client, member, direction),
     }
-    this.nemesis = new Nemesis({ members, scheduler, trace, plan, paths, network }, this.#dice.fork())
+    this.nemesis = new Nemesis({ members, scheduler, trace, plan, paths, network, disturbed }, this.#dice.fork())
   }
 
   /** Between members. */
@@ -179,6 +190,7 @@ class World implements ClientWorld {
     for (const client of this.clients)
       for (let i = 0; i < this.plan.livesPerClient; i++) lives.push(live(client, this.clients.length))
     void this.#watch()
+    this.#look()
     const { faultyMs } = this.plan
     // Worlds in which hardly anything works last longer.
     const enough = () =>
@@ -211,6 +223,13 @@ class World implements ClientWorld {
       if (host === null) continue
       host.process.after(0, () => read(host, this.#dice.pick(NAMES), ackedIndex, this, () => {}))
     }
+  }
+
+  /** How the cluster is, and what is due by now. */
+  #look(): void {
+    this.#health.look()
+    this.#dues.look()
+    this.scheduler.after(LOOK_EVERY_MS, () => this.#look())
   }
 
   async #within(ms: number, claim: string, holds: () => boolean): Promise<void> {

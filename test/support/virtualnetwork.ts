@@ -113,6 +113,12 @@ export class VirtualNetwork {
     return transport?.self === peer ? transport : null
   }
 
+  /** Whether a link stands between these processes, and both ways are open. */
+  joined(a: PeerName, b: PeerName): boolean {
+    if (this.world.blocked(a, b) || this.world.blocked(b, a)) return false
+    return this.find(a)?.linked(b) === true && this.find(b)?.linked(a) === true
+  }
+
   /** Nothing gets from one member to the other any more; the other way stays as it is. */
   block(from: string, to: string): void {
     this.#blocked.add(`${memberIn(from)}>${memberIn(to)}`)
