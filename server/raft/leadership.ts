@@ -104,9 +104,9 @@ export class Leadership<E extends LogEntry> {
   }
 
   /** Puts everything that may be sent now into the outbox. */
-  pump(): void {
+  pump(holdsNotices: boolean): void {
     this.reads.pump(this.#ownCommitted)
-    this.#replication.pump(this.#nowTick, this.reads.round)
+    this.#replication.pump(this.#nowTick, this.reads.round, holdsNotices)
   }
 
   takeFetches() {
@@ -177,7 +177,7 @@ export class Leadership<E extends LogEntry> {
   /** It is no longer one of those who may lead. What it knows to be committed is told before it goes, and somebody else is asked to lead. */
   depart(): void {
     const { outbox, membership, log, term } = this.#node
-    this.pump()
+    this.pump(false)
     const heir = this.#cohort.others.find(({ peer, linked, match }) => {
       return linked && match === log.last && membership.stays(peer)
     })

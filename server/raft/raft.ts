@@ -40,6 +40,7 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
   /** While it leads; null otherwise. */
   #leadership: Leadership<E> | null = null
   readonly status: RaftStatus
+  holdsNotices = false
 
   constructor(start: RaftStart, limits: RaftLimits = RAFT_LIMITS) {
     assertRaftLimits(limits)
@@ -195,7 +196,7 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
   }
 
   takeMessages(): readonly Addressed<E>[] {
-    this.#leadership?.pump()
+    this.#leadership?.pump(this.holdsNotices)
     return this.#node.outbox.takeMessages()
   }
 
@@ -208,21 +209,21 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
   }
 
   takeReads(): readonly ReadState[] {
-    this.#leadership?.pump()
+    this.#leadership?.pump(this.holdsNotices)
     const { reads } = this.#node
     if (reads.length > 0) this.#node.reads = []
     return reads
   }
 
   takeFetches(): readonly Fetch[] {
-    this.#leadership?.pump()
+    this.#leadership?.pump(this.holdsNotices)
     const others = this.#leadership?.takeFetches() ?? []
     const own = this.#own.takeFetch()
     return own === null ? others : [...others, own]
   }
 
   takeSnapshots(): readonly PeerId[] {
-    this.#leadership?.pump()
+    this.#leadership?.pump(this.holdsNotices)
     return this.#leadership?.takeSnapshots() ?? []
   }
 

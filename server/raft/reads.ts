@@ -78,8 +78,14 @@ export class ReadRounds<E extends LogEntry> {
 
   #answer({ from, read }: Asked, index: typeof REFUSED): void {
     const { reads, outbox, term } = this.#node
-    if (from === null) reads.push({ read, index })
-    else outbox.send(from, { kind: MESSAGE.readIndexReply, term, read, index })
+    if (from === null) {
+      reads.push({ read, index })
+      return
+    }
+    outbox.send(from, { kind: MESSAGE.readIndexReply, term, read, index })
+    // It may not know yet that it has all that its reader must see.
+    const progress = this.#cohort.get(from)
+    if (progress !== undefined && progress.told < index) progress.nudge = true
   }
 }
 

@@ -24,6 +24,7 @@ export class Replication<E extends LogEntry> {
   #fetches: Fetch[] = []
   #snapshots: PeerId[] = []
   #nowTick = 0
+  #holdsNotices = false
   /** Followers that stand at the same place are sent the same append. Good within one pump: nothing changes the log meanwhile. */
   #same: Append<E> | null = null
 
@@ -33,8 +34,9 @@ export class Replication<E extends LogEntry> {
   }
 
   /** Puts everything that may be sent now into the outbox. */
-  pump(nowTick: number, round: number): void {
+  pump(nowTick: number, round: number, holdsNotices: boolean): void {
     this.#nowTick = nowTick
+    this.#holdsNotices = holdsNotices
     for (const progress of this.#cohort.others) {
       if (!progress.linked) continue
       if (progress.heartbeatDue) this.#heartbeat(progress, round)
@@ -166,7 +168,8 @@ export class Replication<E extends LogEntry> {
       else this.#append(progress, this.#entriesFrom(progress.next))
     }
     const toTell = Math.min(log.commit, progress.next - 1)
-    if (progress.nudge || progress.told < toTell) this.#send(progress, this.#appendOf(progress.next, []))
+    if (progress.nudge || (progress.told < toTell && !this.#holdsNotices))
+      this.#send(progress, this.#appendOf(progress.next, []))
   }
 
   #append(progress: Progress, entries: readonly E[]): void {

@@ -233,6 +233,11 @@ export interface RaftCore<E extends LogEntry> {
   readonly quorumFresh: boolean
   /** Of a leader: how many bytes of entries may still be proposed before some are committed; negative where it is overdrawn. */
   readonly roomBytes: number
+  /**
+   * Of a leader: while it is true, a follower learns what is committed with the next entries, a heartbeat, or the answer to its read, and
+   * not at once: fewer messages, where more entries follow soon. False at first.
+   */
+  holdsNotices: boolean
   /** Of a leader: an entry that reconfigures may be proposed now; propose throws otherwise. */
   readonly mayReconfigure: boolean
 

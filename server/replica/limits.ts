@@ -37,6 +37,9 @@ export const REPLICA_LIMITS = {
   /** Who asked for a change of the members hears after this that it goes on. */
   changeMsMax: 10_000,
 
+  /** So long a follower's news of a commit waits for entries that carry it. */
+  noticeMs: 2,
+
   // snapshots
   /** Chunks on their way to one member. */
   snapshotWindow: 8,

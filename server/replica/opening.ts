@@ -1,6 +1,8 @@
 /** What a log must read of its own entries before it can take part. */
-import { type LogIndex, logIndex } from '@leasehold/protocol'
-import type { Store } from '../storage/index.js'
+import { type Configuration, type LogIndex, logIndex, peerIdOf } from '@leasehold/protocol'
+import type { Random } from '../ports/index.js'
+import { Raft } from '../raft/index.js'
+import type { Recovered, Store } from '../storage/index.js'
 import { carried, type ReplicaEntry, reconfigures } from './logentry.js'
 
 /** The first entry of every directory forms the cluster: it is committed by definition. */
@@ -23,4 +25,29 @@ export async function reconfigurationsAfter(
     for (const entry of chunk) if (reconfigures(entry)) found.push(entry.index)
   }
   return found
+}
+
+export interface Opened {
+  readonly configuration: Configuration
+  readonly applied: LogIndex
+  /** Behind what is applied. */
+  readonly reconfigurations: readonly LogIndex[]
+  readonly random: Random
+}
+
+/** The core of a member whose store holds this, as it was when the member ended. */
+export function coreOf(recovered: Recovered, { configuration, applied, reconfigurations, random }: Opened) {
+  const { identity, hardState, firstIndex, lastIndex, terms } = recovered
+  return new Raft<ReplicaEntry>({
+    id: peerIdOf(identity.memberId, identity.directoryId),
+    hardState,
+    configuration,
+    firstIndex,
+    lastIndex,
+    terms,
+    applied,
+    commit: applied,
+    reconfigurations,
+    random: () => random.next(),
+  })
 }

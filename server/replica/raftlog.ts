@@ -16,7 +16,7 @@ import {
   peerIdOf,
 } from '@leasehold/protocol'
 import type { Clock, Random, Telemetry, Transport } from '../ports/index.js'
-import { Raft, type Write } from '../raft/index.js'
+import type { Raft, Write } from '../raft/index.js'
 import type { Recovered, SnapshotHead, Store } from '../storage/index.js'
 import { Fetching } from './fetching.js'
 import { Flushes } from './flushes.js'
@@ -25,7 +25,8 @@ import { REPLICA_LIMITS } from './limits.js'
 import { Links } from './links.js'
 import type { Draft, LogFollower, LogStatus, ReplicatedLog } from './log.js'
 import { bytesOf, commandsOf, entered, type ReplicaEntry, spent } from './logentry.js'
-import { FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
+import { Notices } from './notices.js'
+import { coreOf, FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
 import { firstRead, Reads } from './reads.js'
 import { Reign } from './reign.js'
 import { Snapshots } from './snapshots.js'
@@ -52,6 +53,8 @@ export class RaftLog implements ReplicatedLog {
   readonly #reads: Reads
   readonly #fetching: Fetching
   readonly #flushes: Flushes
+  /** Null where nobody else is to hear. */
+  readonly #notices: Notices | null
   readonly #reign: Reign
   #snapshots: Snapshots | null = null
   #core!: Raft<ReplicaEntry>
@@ -101,6 +104,8 @@ export class RaftLog implements ReplicatedLog {
         this.#follower.follow(term, leader)
       },
     })
+    const { transport, clock } = options
+    this.#notices = transport && new Notices(clock, identity.memberId, () => this.#input(() => {}))
     this.#flushes = new Flushes(options, (write) => this.#flushed(write))
     this.#fetching = new Fetching({
       store: options.store,
@@ -136,23 +141,14 @@ export class RaftLog implements ReplicatedLog {
     if (this.#state !== 'new') throw new Error('a log is started once')
     this.#state = 'starting'
     this.#follower = follower
-    const { hardState, firstIndex, lastIndex, terms } = this.#store.recovered
+    const { lastIndex } = this.#store.recovered
     if (this.#appliedIndex < FORMING && lastIndex >= FORMING) await this.#form()
     const reconfigurations = await reconfigurationsAfter(this.#store, this.#appliedIndex, lastIndex)
     if (this.#isClosed()) return
     const configuration = this.#configuration
-    this.#core = new Raft<ReplicaEntry>({
-      id: this.#self,
-      hardState,
-      configuration,
-      firstIndex,
-      lastIndex,
-      terms,
-      applied: this.#appliedIndex,
-      commit: this.#appliedIndex,
-      reconfigurations,
-      random: () => this.#options.random.next(),
-    })
+    const { recovered } = this.#store
+    const applied = this.#appliedIndex
+    this.#core = coreOf(recovered, { configuration, applied, reconfigurations, random: this.#options.random })
     this.#state = 'live'
     this.#snapshots = this.#snapshotsOf(follower)
     await this.#links.start()
@@ -216,6 +212,7 @@ export class RaftLog implements ReplicatedLog {
     if (this.#state !== 'closed') await this.#flushes.end()
     this.#state = 'closed'
     this.#fetching.close()
+    this.#notices?.close()
     this.#snapshots?.close()
     this.#reads.close()
     await this.#links.close()
@@ -258,6 +255,7 @@ export class RaftLog implements ReplicatedLog {
     try {
       while (this.#again && this.#state === 'live') {
         this.#again = false
+        this.#core.holdsNotices = this.#notices?.held ?? false
         this.#links.messages(this.#core.takeMessages())
         this.#startFlush()
         this.#reign.notice(this.#core.status, this.#lastIndex === this.#core.status.lastIndex)
@@ -324,6 +322,7 @@ export class RaftLog implements ReplicatedLog {
     if (this.#installing) return
     const entries = this.#core.takeCommitted(REPLICA_LIMITS.applyBytes)
     if (entries.length === 0) return
+    this.#notices?.committed(entries)
     for (const entry of entries) {
       if (this.#state !== 'live') return
       this.#follower.apply(entry)

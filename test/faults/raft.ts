@@ -195,6 +195,14 @@ const configurations: readonly Fault[] = [
     replace: 'if (log.isCommitNews(commit, commitTerm)) log.commitTo(log.commit)',
     tests: [SCENES],
   },
+  {
+    name: 'raft: who reads is not told what he must see',
+    claim: 'who reads is told with the answer, also while notices are held',
+    file: 'server/raft/reads.ts',
+    find: 'if (progress !== undefined && progress.told < index) progress.nudge = true',
+    replace: 'if (progress !== undefined && progress.told > index) progress.nudge = true',
+    tests: [SCENES],
+  },
 ]
 
 export const raftFaults: readonly Fault[] = [...promises, ...decisions, ...configurations]

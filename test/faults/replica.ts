@@ -229,4 +229,12 @@ export const replicaFaults: readonly Fault[] = [
     replace: 'made(c, { voters: without(c.voters) })',
     tests: [test('membership')],
   },
+  {
+    name: "replica: the news of another member's batch waits for the next entries",
+    claim: "another member's batch, and the leader's own words to the cluster, are told at once",
+    file: 'server/replica/notices.ts',
+    find: 'batch === 0 || member !== this.#memberId',
+    replace: 'batch === 0 && member !== this.#memberId',
+    tests: [test('notices')],
+  },
 ]

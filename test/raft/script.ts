@@ -8,7 +8,7 @@
  *   deliver FROM TO [last | copy]   all that is on the way, or the last of it, or all of it while it also stays on the way
  *   drop FROM TO         link ID ID up|down   transfer ID TO          trim ID FIRST
  *   idle ID on|off       draw ID FRACTION     snapshot FROM TO [failed | begun]      installed ID
- *   room ID              quorum ID
+ *   room ID              quorum ID            notices ID held|sent
  *   inject FROM TO KIND JSON        pass N (ticks for all, everything arrives)      settle       show ID ...
  */
 import { logIndex } from '@leasehold/protocol'
@@ -87,6 +87,10 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => void>> =
   },
   room: (stage, [id]) => stage.say(`${id} has room for ${stage.core(id).roomBytes} bytes`),
   quorum: (stage, [id]) => stage.say(`${id} has ${stage.core(id).quorumFresh ? 'a' : 'no'} quorum`),
+  notices: (stage, [id, how]) =>
+    stage.act(id, (core) => {
+      core.holdsNotices = how === 'held'
+    }),
   settle: (stage) => quietly(stage, () => stage.settle()),
   show: (stage, ids) => {
     for (const id of ids) stage.show(id)

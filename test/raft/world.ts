@@ -118,6 +118,7 @@ export class World {
   start(member: Member): void {
     if (member.core !== null) return
     member.core = new Raft<Item>(member.disk.start(member.id, this.random), TIGHT)
+    member.core.holdsNotices = this.chance(0.5)
     member.applied = member.disk.checkpoint
     member.reads.clear()
     this.judge.restarted(member.id)
