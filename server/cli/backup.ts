@@ -1,14 +1,12 @@
 /** `leasehold backup` and `leasehold restore`: a cluster's state in a file, and a new cluster out of it. */
-import { randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { access, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CliError, command, EXIT } from './command.js'
 import { connect, connectionFlags } from './connection.js'
 import { foundingAddress, foundingFaults, foundingFlag, memberFlags } from './memberflags.js'
+import { newIdentity } from './newidentity.js'
 
-const ID_BYTES = 8
-const newId = () => randomBytes(ID_BYTES).toString('hex')
 const { timeout: _, ...streamFlags } = connectionFlags
 
 export const backup = command({
@@ -84,7 +82,7 @@ export const restore = command({
     const { restoreBackup, StorageRefusal } = await import('../storage/index.js')
     const { LevelDisk } = await import('./leveldisk.js')
     const { Machine } = await import('../machine/index.js')
-    const identity = { clusterId: newId(), memberId: settings.name, directoryId: newId() }
+    const identity = newIdentity(settings.name)
     try {
       const report = await restoreBackup(new LevelDisk(settings.data), createReadStream(path), {
         identity,

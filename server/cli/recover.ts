@@ -1,10 +1,9 @@
 /** `leasehold recover`: gives up what a damaged data directory has lost, so that a server can start from what is left. */
-import { randomBytes } from 'node:crypto'
 import { CliError, command, EXIT, type Io } from './command.js'
 import { foundingAddress, foundingFaults, foundingFlag, memberFlags } from './memberflags.js'
+import { newId } from './newidentity.js'
 import type { Recovery } from './recoverdirectory.js'
 
-const DIRECTORY_ID_BYTES = 8
 /** Of the machine's tables, those whose rows need no other table. */
 const STANDALONE = ['meta', 'leases', 'configuration']
 
@@ -47,7 +46,7 @@ async function recovery(path: string, memberId: string, peerAddress: string): Pr
   const { Machine } = await import('../machine/index.js')
   return recoverDirectory(path, {
     memberId,
-    directoryId: randomBytes(DIRECTORY_ID_BYTES).toString('hex'),
+    directoryId: newId(),
     wallMs: Date.now(),
     machine: () => new Machine(),
     standalone: STANDALONE,

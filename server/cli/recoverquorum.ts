@@ -1,10 +1,7 @@
 /** `leasehold recover quorum`: a new cluster of one out of the directory of a member whose majority is gone for good. */
-import { randomBytes } from 'node:crypto'
 import { CliError, command, EXIT, UsageError } from './command.js'
 import { foundingAddress, foundingFaults, foundingFlag, memberFlags } from './memberflags.js'
-
-const ID_BYTES = 8
-const newId = () => randomBytes(ID_BYTES).toString('hex')
+import { newIdentity } from './newidentity.js'
 
 export const recoverQuorum = command({
   name: 'recover quorum',
@@ -39,7 +36,7 @@ export const recoverQuorum = command({
     const { recoverLostQuorum, StorageRefusal } = await import('../storage/index.js')
     const { LevelDisk } = await import('./leveldisk.js')
     const { Machine } = await import('../machine/index.js')
-    const identity = { clusterId: newId(), memberId: name, directoryId: newId() }
+    const identity = newIdentity(name)
     try {
       const { lost, tokenFloor } = await recoverLostQuorum(new LevelDisk(data), new LevelDisk(into), {
         identity,

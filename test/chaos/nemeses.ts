@@ -15,6 +15,8 @@ export type Struck = 'leader' | 'follower' | 'several'
 export interface Nemesis {
   readonly name: string
   readonly needs: readonly Need[]
+  /** Strikes the leader and a follower in turn. */
+  readonly inTurn?: boolean
   /** Once; `turn` is how often it was done before. Resolves with the kind that it was, and to whom it was done. */
   strike(world: World, random: () => number, pauseMsMax: number, turn: number): Promise<Strike>
 }
@@ -116,6 +118,7 @@ const cuts: readonly Nemesis[] = [
   {
     name: 'a member hears nobody, or nobody hears it',
     needs: NETWORK,
+    inTurn: true,
     async strike(world, random, _pauseMsMax, turn) {
       const { member, struck } = await inTurn(world, random, turn)
       const deaf = random() < 0.5
@@ -142,6 +145,7 @@ const disks: readonly Nemesis[] = [
   {
     name: 'the disk of a member is full',
     needs: ['small disks'],
+    inTurn: true,
     async strike(world, random, _pauseMsMax, turn) {
       const { member, struck } = await inTurn(world, random, turn)
       const disk = world.disks[world.members.indexOf(member)]!
@@ -156,6 +160,7 @@ const disks: readonly Nemesis[] = [
   {
     name: 'a sync of the disk fails',
     needs: ['strace'],
+    inTurn: true,
     async strike(world, random, _pauseMsMax, turn) {
       const { member, struck } = await inTurn(world, random, turn)
       member.mayEnd = true
@@ -171,6 +176,7 @@ const disks: readonly Nemesis[] = [
   {
     name: 'syncs of the disk are slow',
     needs: ['strace'],
+    inTurn: true,
     async strike(world, random, _pauseMsMax, turn) {
       const { member, struck } = await inTurn(world, random, turn)
       const ms = pick(random, [5, 50, 300, 1_500])

@@ -96,7 +96,8 @@ async function play(
   const startMs = performance.now()
   const seed = wish.seed + scene
   const { members, troubleMs } = wish
-  const options = { nemesis, members, seed, folder, network, troubleMs, pauseMsMax: PAUSE_MS_MAX }
+  const strikesMin = nemesis.inTurn === true && members > 1 ? 2 : 1
+  const options = { nemesis, members, seed, folder, network, troubleMs, strikesMin, pauseMsMax: PAUSE_MS_MAX }
   const result: SceneResult = await playScene(options).catch((error: Error) => ({
     found: [String(error.stack)],
     strikes: [],

@@ -2,6 +2,7 @@ import t from 'tap'
 import type { Strike, Struck } from './nemeses.js'
 import { Tally } from './tally.js'
 
+const inTurn = (name: string) => ({ name, inTurn: true })
 const named = (...names: string[]) => names.map((name) => ({ name }))
 const strike = (kind: string, struck: Struck): Strike => ({ kind, struck })
 const scene = (strikes: Strike[], found: string[] = []) => ({ strikes, requests: 10, unknown: 2, found })
@@ -25,6 +26,11 @@ t.test('what could be done and was not is missing', async (t) => {
   t.same(one.missing, ['never done: a'])
   one.add(scene([strike('a', 'leader')]))
   t.same(one.missing, [], 'one kind alone need not strike everybody')
+  const turns = new Tally([inTurn('a')], true)
+  turns.add(scene([strike('a', 'leader')]))
+  t.same(turns.missing, ['never done to a follower: a'])
+  turns.add(scene([strike('a', 'follower')]))
+  t.same(turns.missing, [])
   const alone = new Tally(named('a', 'b'), false)
   alone.add(scene([strike('a', 'leader'), strike('b', 'leader')]))
   t.same(alone.missing, [], 'a single server has no followers')

@@ -6,6 +6,7 @@ const STRUCK: readonly Struck[] = ['leader', 'follower', 'several']
 
 export class Tally {
   readonly #possible: readonly string[]
+  readonly #inTurn: ReadonlySet<string>
   readonly #roles: boolean
   readonly #struck = new Map<string, Record<Struck, number>>()
   #requests = 0
@@ -13,8 +14,9 @@ export class Tally {
   #violations = 0
 
   /** `possible`: what can be done here. `roles`: there are a leader and followers. */
-  constructor(possible: readonly Pick<Nemesis, 'name'>[], roles: boolean) {
+  constructor(possible: readonly Pick<Nemesis, 'name' | 'inTurn'>[], roles: boolean) {
     this.#possible = possible.map(({ name }) => name).filter((name) => name !== MIXED)
+    this.#inTurn = new Set(possible.filter(({ inTurn }) => roles && inTurn === true).map(({ name }) => name))
     this.#roles = roles
     for (const name of this.#possible) this.#struck.set(name, { leader: 0, follower: 0, several: 0 })
   }
@@ -33,9 +35,13 @@ export class Tally {
   /** What could have been done and was not, a sentence each. A run of one kind alone need not strike everybody. */
   get missing(): string[] {
     const missing = this.#possible.filter((name) => this.#count(name) === 0).map((name) => `never done: ${name}`)
+    const roles = ['leader', 'follower'] as const
+    for (const [name, counts] of this.#struck) {
+      if (!this.#inTurn.has(name) || this.#count(name) === 0) continue
+      missing.push(...roles.filter((role) => counts[role] === 0).map((role) => `never done to a ${role}: ${name}`))
+    }
     if (!this.#roles || this.#possible.length < 2) return missing
-    const roles = (['leader', 'follower'] as const).filter((role) => this.#of(role) === 0)
-    return [...missing, ...roles.map((role) => `never done to a ${role}`)]
+    return [...missing, ...roles.filter((role) => this.#of(role) === 0).map((role) => `never done to a ${role}`)]
   }
 
   get lines(): string[] {
