@@ -14,7 +14,8 @@ export function bruteForce<State, Act>(model: Model<State, Act>, operations: rea
       const sinceMs = Math.max(fromMs, one.calledMs)
       const states = model.step(state, one.act, { fromMs: sinceMs, untilMs: Math.min(untilMs, one.endedMs) })
       const rest = left.filter((other) => other !== one)
-      return states.some((next) => from(next, sinceMs, rest))
+      const movesOn = model.observes(one.act) ? fromMs : sinceMs
+      return states.some((next) => from(next, movesOn, rest))
     })
   }
   return from(model.initial, Number.NEGATIVE_INFINITY, operations)

@@ -14,7 +14,11 @@ export interface Recorded {
   readonly output: { readonly value: Value } | null
 }
 
-/** The moments between which an operation took effect in the order that is being tried, by the history's own clock. */
+/**
+ * The moments between which an operation was decided in the order that is being tried, by the history's own clock. A time that begins
+ * with a change counts from its decision, which may be a while before others can see it: a look that did not see it yet
+ * says nothing of when it was decided. Changes are decided in their order.
+ */
 export interface Moment {
   /** -Infinity where the history has no times. */
   readonly fromMs: number

@@ -67,7 +67,7 @@ class Search<State, Act> {
   /** The known operation that ends first of those that are not placed: what comes next comes before its end. */
   #endsFirst = -1
   #state: State
-  /** The latest call among the placed ones: nothing placed from here on took effect before it. */
+  /** The latest call among the placed ones that do not just look: nothing placed from here on was decided before it. */
   #fromMs = Number.NEGATIVE_INFINITY
   /** Of the placed known operations the one that was called last; -1 where there is none. */
   #latest = -1
@@ -158,27 +158,12 @@ class Search<State, Act> {
 
   #fittingLook(): number {
     const here = this.#model.key(this.#state)
-    const otherMs = this.#unknownCalledMs()
-    const first = this.#timeline.first()
-    for (let one = first; one !== -1; one = this.#timeline.after(one)) {
+    for (let one = this.#timeline.first(); one !== -1; one = this.#timeline.after(one)) {
       const operation = this.#timeline.known[one]!
       if (!this.#model.observes(operation.act)) continue
-      // Whatever comes after it happens after its call; so it comes first only where that binds nothing else.
-      const { calledMs } = operation
-      if (calledMs > this.#fromMs && (one !== first || calledMs > otherMs)) continue
       if (this.#outcomes(operation).some((state) => this.#model.key(state) === here)) return one
     }
     return -1
-  }
-
-  /** The first call of the unknown operations that may come next. */
-  #unknownCalledMs(): number {
-    let ms = Number.POSITIVE_INFINITY
-    for (let group = 0; group < this.#unknown.length; group++) {
-      const operation = this.#operation(this.#timeline.known.length + group)
-      if (operation !== null) ms = Math.min(ms, operation.calledMs)
-    }
-    return ms
   }
 
   #outcomes(operation: Operation<Act>): readonly State[] {
@@ -237,7 +222,7 @@ class Search<State, Act> {
     const operation = this.#operation(candidate)!
     this.#state = state
     this.#used = used
-    this.#fromMs = Math.max(this.#fromMs, operation.calledMs)
+    if (!this.#model.observes(operation.act)) this.#fromMs = Math.max(this.#fromMs, operation.calledMs)
     if (candidate >= known.length) return
     this.#timeline.lift(candidate)
     this.#latest = Math.max(this.#latest, candidate)

@@ -93,6 +93,18 @@ const KNOWN: readonly [claim: string, model: string, verdict: 'linearizable' | '
       '@0 a acquire {"ttlMs":1000}\n@1 a ok 1\n@999 b acquire {"ttlMs":1000}\n@1001 b ok 2',
     ],
     [
+      'a successor, of a lease that was decided before it could be seen',
+      'lease',
+      'linearizable',
+      '@0 a acquire {"ttlMs":1000}\n@40 b get\n@41 b ok null\n@50 a ok 1\n@1000 b acquire {"ttlMs":1000}\n@1010 b ok 2',
+    ],
+    [
+      'a successor too early, of a lease that was decided after a change',
+      'lease',
+      'not linearizable',
+      '@0 a acquire {"ttlMs":1000}\n@40 b acquire {"ttlMs":9}\n@41 b ok 1\n@45 b release {"token":1}\n@46 b ok true\n@50 a ok 2\n@1000 b acquire {"ttlMs":1000}\n@1010 b ok 3',
+    ],
+    [
       'a successor while a renewal holds',
       'lease',
       'not linearizable',
