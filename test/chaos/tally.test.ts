@@ -10,7 +10,9 @@ const scene = (strikes: Strike[], found: string[] = []) => ({ strikes, requests:
 t.test('every kind is counted as what it was, and to whom it was done', async (t) => {
   const tally = new Tally(named('a', 'b', 'one thing after the other'), true)
   tally.add(scene([strike('a', 'leader'), strike('a', 'follower'), strike('a', 'follower')]))
-  tally.add(scene([strike('b', 'several'), strike('a', 'leader')], ['two holders']))
+  tally.add(
+    scene([strike('b', 'several'), strike('a', 'leader')], ['lease: two holders', 'key "a": these', '  lines 1 to 2']),
+  )
   t.same(
     tally.lines.map((line) => line.replaceAll(/ +/g, ' ')),
     ['a 4 leader 2, follower 2', 'b 1 several 1', '20 requests, 4 outcomes unknown, 1 violations'],

@@ -4,6 +4,9 @@ import type { SceneResult } from './scene.js'
 
 const STRUCK: readonly Struck[] = ['leader', 'follower', 'several']
 
+/** Lines that say more of the violation before them. */
+const EXPLAINS = /^(?:\s|key "|view of )/
+
 export class Tally {
   readonly #possible: readonly string[]
   readonly #inTurn: ReadonlySet<string>
@@ -29,7 +32,7 @@ export class Tally {
     }
     this.#requests += requests
     this.#unknown += unknown
-    this.#violations += found.length
+    this.#violations += found.filter((line) => !EXPLAINS.test(line)).length
   }
 
   /** What could have been done and was not, a sentence each. A run of one kind alone need not strike everybody. */
