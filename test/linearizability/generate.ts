@@ -8,8 +8,8 @@ import type { Operation } from './operation.js'
 /** Numbers in [0, 1). */
 export type Random = () => number
 
-/** A true object: does what is asked, and returns what comes back. */
-export type Thing = (f: string, input: Value, nowMs: number) => Value
+/** A true object: does what is asked, and returns what comes back; undefined: nothing yet, it is to be asked again. */
+export type Thing = (f: string, input: Value, nowMs: number) => Value | undefined
 export type Wish = { readonly f: string; readonly input: Value }
 
 export interface Shape {
@@ -26,10 +26,14 @@ export interface RawOperation extends Recorded {
 }
 
 const NEVER = Number.POSITIVE_INFINITY
+/** Whoever has been told so often that there is nothing yet asks no more: what would become of it nobody knows. */
+const ASKED_MAX = 40
 
 /** A stretch of a process' life: idle, called, done but not yet answered. */
 interface Life {
   wish: Wish | null
+  /** How often it was told that there is nothing yet. */
+  asked: number
   calledAt: number
   result: { readonly value: Value } | null
   process: number
@@ -37,7 +41,7 @@ interface Life {
 
 export function lived(thing: Thing, wishFor: (random: Random) => Wish, shape: Shape, random: Random): RawOperation[] {
   const all: RawOperation[] = []
-  const idle = (process: number): Life => ({ wish: null, calledAt: 0, result: null, process })
+  const idle = (process: number): Life => ({ wish: null, asked: 0, calledAt: 0, result: null, process })
   const lives = Array.from({ length: shape.processes }, (_, i) => idle(i))
   let [at, called, crashed] = [0, 0, shape.processes]
   const record = (life: Life, endedAt: number): void => {
@@ -53,11 +57,14 @@ export function lived(thing: Thing, wishFor: (random: Random) => Wish, shape: Sh
       if (called++ >= shape.operations) continue
       life.wish = wishFor(random)
       life.calledAt = at
-    } else if (life.result === null && random() < shape.unknownShare / 2) {
+    } else if (life.result === null && (random() < shape.unknownShare / 2 || life.asked > ASKED_MAX)) {
       record(life, NEVER)
       lives[i] = idle(crashed++)
-    } else if (life.result === null) life.result = { value: thing(life.wish.f, life.wish.input, at) }
-    else if (random() < shape.unknownShare / 2) {
+    } else if (life.result === null) {
+      const value = thing(life.wish.f, life.wish.input, at)
+      if (value !== undefined) life.result = { value }
+      else life.asked++
+    } else if (random() < shape.unknownShare / 2) {
       record(life, NEVER)
       lives[i] = idle(crashed++)
     } else {

@@ -14,6 +14,7 @@ import {
   trueLease,
   trueRegister,
 } from './generate.js'
+import { QueuedLease, queueResult, queueWishes } from './generatequeue.js'
 import { lease } from './lease.js'
 import type { Model } from './model.js'
 import type { Operation } from './operation.js'
@@ -76,6 +77,35 @@ t.test('the search agrees with trying all orders of a true lease of which one an
     return readAll(lease, other)
   })
   t.ok(Math.min(...met) > 100, `${met}`)
+})
+
+t.test('the search agrees with trying all orders of a lease with a queue', async (t) => {
+  const met = agree(lease, (shape, seed) => {
+    const random = seeded(seed)
+    const raw = lived(new QueuedLease().thing, queueWishes(), shape, random)
+    const wrong = Math.floor(random() * raw.length)
+    const other = raw.map((one, i) =>
+      i === wrong && one.output !== null ? { ...one, output: { value: queueResult(one.f, random) } } : one,
+    )
+    return readAll(lease, other)
+  })
+  t.ok(Math.min(...met) > 100, `${met}`)
+})
+
+t.test('what a true lease with a queue did is linearizable', async () => {
+  const queued = fc.record({
+    operations: fc.integer({ min: 1, max: 60 }),
+    processes: fc.constant(3),
+    unknownShare: fc.constantFrom(0, 0.02),
+  })
+  fc.assert(
+    fc.property(queued, seed, (shape, seed) => {
+      const raw = lived(new QueuedLease().thing, queueWishes(), shape, seeded(seed))
+      const found = verdict(lease, readAll(lease, raw))
+      if (found !== 'linearizable') throw new Error(found)
+    }),
+    { numRuns: 300 },
+  )
 })
 
 t.test('what a true register did is linearizable, and so is what a true lease did', async () => {
