@@ -1,6 +1,6 @@
 /**
  * Answers clients while a member cannot serve yet: alive, not ready, and why. Holds the port until the real front takes it over,
- * and must never do more than that: it knows nothing of the cluster, and reads no request's body.
+ * and must never do more than that: it knows nothing of the cluster, and keeps nothing of what it reads.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -39,7 +39,10 @@ export class Lobby {
         requestTimeout: HTTP_LIMITS.requestMs,
         connectionsCheckingInterval: HTTP_LIMITS.checkConnectionsMs,
       },
-      (request, response) => this.#answer(request, response),
+      (request, response) => {
+        // Read to its end, or else whoever still sends may lose the answer with the connection.
+        request.once('end', () => this.#answer(request, response)).resume()
+      },
     )
     server.maxConnections = HTTP_LIMITS.connectionsMax
     server.on('checkExpectation', refuseExpectation)
@@ -74,7 +77,6 @@ export class Lobby {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    request.resume()
     const path = request.url?.replace(/\?.*$/, '')
     if (path === '/healthz' && (request.method === 'GET' || request.method === 'HEAD')) {
       response.writeHead(200, { ...HEADERS, 'content-type': 'application/json' }).end('{"ok":true}')
