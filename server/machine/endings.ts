@@ -29,7 +29,12 @@ const REASONS: readonly LossReason[] = ['expired', 'released', 'revoked', 'trans
 const codec: Codec<EndingRow> = {
   name: 'endings',
   keyOf: (row) => String(row.number),
-  encode: (row) => row.endings.flatMap((e) => [e.token, e.name, REASONS.indexOf(e.reason), e.to, e.atMs]),
+  encode: (row) => {
+    const fields: (number | string | null)[] = []
+    for (const { token, name, reason, to, atMs } of row.endings)
+      fields.push(token, name, REASONS.indexOf(reason), to, atMs)
+    return fields
+  },
   decode: (key, fields) => {
     const endings: Ending[] = []
     while (fields.more) {

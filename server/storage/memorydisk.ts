@@ -90,21 +90,24 @@ export class MemoryDisk implements Disk {
   }
 
   /** One step: the hook first, then the work, unless a crash comes in between. */
-  async #step(step: DiskStep, apply: () => void): Promise<void> {
-    let settle: InFlight | null = null
-    const crash = new Promise<never>((_, fail) => {
-      settle = { step, apply, fail }
-    })
-    crash.catch(() => {})
-    this.#inFlight.add(settle!)
-    try {
+  #step(step: DiskStep, apply: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
       const life = this.#life
-      await Promise.race([this.before(step), crash])
-      if (this.#life !== life) throw crashed()
-      apply()
-    } finally {
-      this.#inFlight.delete(settle!)
-    }
+      const flight: InFlight = { step, apply, fail: reject }
+      const over = (settle: () => void): void => {
+        this.#inFlight.delete(flight)
+        settle()
+      }
+      const go = (): void => {
+        if (this.#life !== life) throw crashed()
+        apply()
+      }
+      this.#inFlight.add(flight)
+      new Promise<void>((ready) => ready(this.before(step))).then(go).then(
+        () => over(resolve),
+        (error: unknown) => over(() => reject(error)),
+      )
+    })
   }
 
   async #read(read: DiskRead): Promise<void> {
@@ -236,7 +239,8 @@ export class MemoryDisk implements Disk {
     const file = this.#files.get(name)
     if (!file) throw new Error('these slots are closed')
     if (offset + bytes.length > file.written.length) throw new RangeError('a write beyond the end of the slots')
-    file.written = Uint8Array.from(file.written)
+    // Nobody else has these bytes, but for what was synced.
+    if (!sync || file.synced !== file.written) file.written = Uint8Array.from(file.written)
     file.written.set(bytes, offset)
     if (sync) file.synced = file.written
     this.done.slotWrites += 1
@@ -278,7 +282,7 @@ export class MemoryDisk implements Disk {
     const copy = new MemoryDisk()
     copy.#rows = this.#rows === null ? null : new MemoryRows(this.#rows)
     for (const [name, file] of this.#files) {
-      const bytes = options.unsynced === 'kept' ? file.written : file.synced
+      const bytes = Uint8Array.from(options.unsynced === 'kept' ? file.written : file.synced)
       copy.#files.set(name, { written: bytes, synced: bytes })
     }
     return copy

@@ -154,12 +154,13 @@ export class Model extends ModelGrants {
   counts({ member, run, batch }: Entry): boolean {
     if (batch === 0) return true
     if (this.startOf(member)?.run !== run || batch <= this.lastBatch(run)) return false
+    this.executed = this.executed.filter((one) => one.run !== run)
     this.executed.push({ member, run, batch })
     return true
   }
 
   lastBatch(run: number): number {
-    return Math.max(0, ...this.executed.filter((one) => one.run === run).map(({ batch }) => batch))
+    return this.executed.find((one) => one.run === run)?.batch ?? 0
   }
 
   once(c: Acquire | Revoke, run: (r: Remembered | null) => Reply): Reply {

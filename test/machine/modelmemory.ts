@@ -84,7 +84,7 @@ export class ModelMemory {
   runs = 0
   /** The current start of each member that is known. */
   starts: Start[] = []
-  /** Every counted batch that was executed, in order. */
+  /** The last counted batch of each run that was executed. */
   executed: { member: string; run: number; batch: number }[] = []
   configuration: Configuration | null = null
   audit = { first: 1, last: 0 }

@@ -104,16 +104,17 @@ export class Durable {
   }
 }
 
-/** The same object, some of its members replaced. */
+/** The same object, some of its members replaced. Made once, as properties: it stands in the way of every call. */
 export function tampered<T extends object>(of: T, parts: Partial<T>): T {
-  const bound = new Map<PropertyKey, unknown>()
-  return new Proxy(of, {
-    get(target, key) {
-      if (key in parts) return Reflect.get(parts, key)
-      const value: unknown = Reflect.get(target, key, target)
-      if (typeof value !== 'function') return value
-      if (!bound.has(key)) bound.set(key, value.bind(target))
-      return bound.get(key)
-    },
-  })
+  const own: Record<PropertyKey, unknown> = Object.create(null)
+  for (let from: object = of; from !== Object.prototype; from = Object.getPrototypeOf(from))
+    for (const key of Reflect.ownKeys(from)) {
+      if (key in own || key === 'constructor') continue
+      const { value }: PropertyDescriptor = Reflect.getOwnPropertyDescriptor(from, key)!
+      if (typeof value === 'function') own[key] = value.bind(of)
+      else Object.defineProperty(own, key, { get: () => Reflect.get(of, key), configurable: true, enumerable: true })
+    }
+  for (const key of Reflect.ownKeys(parts))
+    Object.defineProperty(own, key, { ...Reflect.getOwnPropertyDescriptor(parts, key), configurable: true })
+  return own as T
 }
