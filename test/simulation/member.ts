@@ -60,6 +60,8 @@ export class Member {
   repair: (() => void) | null = null
   /** What is missing on its disk was acknowledged: it must not start over it. */
   mustRefuse = false
+  /** Flushes of its store when it was opened. */
+  #flushesBefore = 0
   /** Says why it does not start. */
   refusal: string | null = null
   #directories = 1
@@ -111,6 +113,14 @@ export class Member {
   /** By what is committed, its directory does not vote. */
   get outsider(): boolean {
     return !this.#parts.reigns.votes(this.peer)
+  }
+
+  /**
+   * Its side file is level with its volume: until this process has flushed for the first time, what the crash before took
+   * from the side file is missing there, and a tail that vanishes then can be noticed by nobody.
+   */
+  get witnessed(): boolean {
+    return this.store !== null && this.store.flushes > this.#flushesBefore
   }
 
   get alive(): boolean {
@@ -185,6 +195,7 @@ export class Member {
       },
     })
     this.store = store
+    this.#flushesBefore = store.flushes
     this.machine = machine
     const own = { store, clock, random: this.#dice.fork(), telemetry: silent, fatal }
     const introduced = this.#introduced

@@ -325,7 +325,7 @@ export class Nemesis {
 
   /** Batches that were synced are gone after a crash: the disk lied, and the next start must say so. */
   #loseTail(member: Member): null | undefined {
-    if (member.repair !== null || member.process === null) return null
+    if (member.repair !== null || !member.witnessed) return null
     // The side file must be as it was left: it is what tells.
     member.crash('killed', true)
     member.repair = member.disk.loseTail()
