@@ -1,6 +1,6 @@
 /**
- * `npm run sim -- [--seeds N] [--from S] [--minutes M] [--lanes L] [--twice] [--stop] [--sizes 1,3,5]`: N simulated worlds, or as many as M
- * minutes allow; with --stop until one fails. A failure prints what broke, the last events and how to see it again. Ends with `N passed, M failed`.
+ * `npm run sim -- [--seeds N] [--from S] [--minutes M] [--lanes L] [--once] [--stop] [--sizes 1,3,5]`: N simulated worlds, or as many as M
+ * minutes allow, each of them twice, which must do the same (--once: no); with --stop until one fails. A failure prints what broke, the last events and how to see it again. Ends with `N passed, M failed`.
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -10,6 +10,11 @@ import type { Outcome } from './world.js'
 
 const SHOWN_MAX = 10
 const LANES_MAX = 64
+/** Worlds leave much that is soon forgotten; with room for it the collector has far less to do. */
+const RESOURCES = { maxYoungGenerationSizeMb: 64 }
+const PROGRESS_MS = 60_000
+/** As of a process that an interrupt ended. */
+const INTERRUPTED = 130
 
 interface Order extends LaneOptions {
   readonly seeds: number
@@ -28,7 +33,7 @@ function orderOf(args: readonly string[]): Order | null {
       from: { type: 'string', default: '1' },
       minutes: { type: 'string' },
       lanes: { type: 'string', default: String(Math.min(2, availableParallelism())) },
-      twice: { type: 'boolean', default: false },
+      once: { type: 'boolean', default: false },
       stop: { type: 'boolean', default: false },
       sizes: { type: 'string', default: SIZES.join() },
     },
@@ -38,29 +43,32 @@ function orderOf(args: readonly string[]): Order | null {
   const [from, lanes] = [Number(values.from), Number(values.lanes)]
   const sizes = values.sizes.split(',').map(Number)
   const whole = [seeds, from, lanes, ...sizes].every((n) => Number.isInteger(n) && n > 0)
-  const { twice, stop } = values
-  return whole && minutes > 0 && lanes <= LANES_MAX ? { seeds, from, minutes, lanes, sizes, twice, stop } : null
+  const { once, stop } = values
+  return whole && minutes > 0 && lanes <= LANES_MAX ? { seeds, from, minutes, lanes, sizes, twice: !once, stop } : null
 }
 
-/** Plays all seeds, each thread taking the next one as soon as it is done. */
+/** Plays all seeds, each thread taking the next one as soon as it is done; none goes on once it was interrupted. */
 function playAll(
   { seeds, from, minutes, lanes, sizes, twice, stop }: Order,
   played: (outcome: Outcome) => void,
+  interrupted: AbortSignal,
 ): Promise<void> {
   const workerData: LaneOptions = { sizes, twice }
   const untilMs = performance.now() + minutes * 60_000
-  const end = from + seeds
+  let last = from + seeds
   let next = from
   const lane = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./lane.js', import.meta.url), { workerData })
+      const worker = new Worker(new URL('./lane.js', import.meta.url), { workerData, resourceLimits: RESOURCES })
       const go = (): void => {
-        if (next < end && performance.now() < untilMs) worker.postMessage(next++)
-        else void worker.terminate().then(() => resolve())
+        if (next < last && performance.now() < untilMs) worker.postMessage(next++)
+        else end()
       }
+      const end = (): void => void worker.terminate().then(() => resolve())
+      interrupted.addEventListener('abort', end)
       worker.on('message', (outcome: Outcome) => {
         played(outcome)
-        if (stop && outcome.breach !== null) next = end
+        if (stop && outcome.breach !== null) last = next
         go()
       })
       worker.on('error', reject)
@@ -77,10 +85,18 @@ async function main(): Promise<number> {
   }
   const startMs = performance.now()
   const summary = new Summary()
-  await playAll(order, (outcome) => {
+  const interrupt = new AbortController()
+  process.once('SIGINT', () => interrupt.abort())
+  const progress = setInterval(
+    () => console.log(`${summary.passed} passed, ${summary.failed} failed so far`),
+    PROGRESS_MS,
+  )
+  const played = (outcome: Outcome): void => {
     summary.add(outcome)
     if (outcome.breach !== null && summary.failed <= SHOWN_MAX) console.log(report(outcome))
-  })
+  }
+  await playAll(order, played, interrupt.signal)
+  clearInterval(progress)
   for (const line of summary.lines()) console.log(line)
   const seconds = (performance.now() - startMs) / 1_000
   const count = summary.passed + summary.failed
@@ -88,6 +104,7 @@ async function main(): Promise<number> {
   const missing = count >= EVERY_KIND_SEEDS ? summary.missing : []
   for (const kind of missing) console.log(`never injected: ${kind}`)
   console.log(`${summary.passed} passed, ${summary.failed + missing.length} failed`)
+  if (interrupt.signal.aborted) return INTERRUPTED
   return summary.failed + missing.length === 0 ? 0 : 1
 }
 
