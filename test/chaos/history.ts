@@ -3,6 +3,7 @@
  * one clock: that of the process in which all clients live.
  */
 import type { Asked, Look } from '../kill/history.js'
+import { type Told, writeLines } from '../linearizability/writelines.js'
 
 export interface ChaosLook extends Look {
   readonly holder: string | null
@@ -18,19 +19,10 @@ export const PREFIX = { lease: 'chaos/lease/', register: 'chaos/register/', riva
 /** Longer than any run. */
 export const REGISTER_TTL_MS = 3_600_000
 
-interface Operation {
-  readonly f: string
-  readonly key: string
-  readonly input: unknown
-  readonly calledMs: number
-  /** Null: nothing is known of its outcome. */
-  readonly end: { readonly atMs: number; readonly type: 'ok' | 'fail'; readonly value?: unknown } | null
-}
-
 /** The lines of the history of one model. */
 export function linesOf(model: 'lease' | 'register', history: ChaosHistory, ttlMsOf: (asked: Asked) => number): string {
   const prefix = PREFIX[model]
-  const operations: Operation[] = []
+  const operations: Told[] = []
   for (const one of history.asked) {
     if (!one.name.startsWith(prefix)) continue
     operations.push(model === 'lease' ? leaseOperation(one, ttlMsOf(one)) : registerOperation(one))
@@ -41,16 +33,15 @@ export function linesOf(model: 'lease' | 'register', history: ChaosHistory, ttlM
     const f = model === 'lease' ? 'get' : 'read'
     operations.push({ f, key: name, input: null, calledMs: sentMs, end: { atMs: answeredMs, type: 'ok', value } })
   }
-  return inOrder(operations)
+  return writeLines(operations)
 }
 
-const endOf = (one: Asked, value: unknown): Operation['end'] =>
+const endOf = (one: Asked, value: unknown): Told['end'] =>
   one.answeredMs === null ? null : { atMs: one.answeredMs, type: 'ok', value }
 /** Refused for another reason than the lease: nothing was done. */
-const failed = (one: Asked): Operation['end'] =>
-  one.answeredMs === null ? null : { atMs: one.answeredMs, type: 'fail' }
+const failed = (one: Asked): Told['end'] => (one.answeredMs === null ? null : { atMs: one.answeredMs, type: 'fail' })
 
-function leaseOperation(one: Asked, ttlMs: number): Operation {
+function leaseOperation(one: Asked, ttlMs: number): Told {
   const { op, name: key, token, firstSentMs: calledMs, outcome } = one
   const input = { acquire: { ttlMs }, renew: { token, ttlMs }, release: { token }, transfer: null }[op]
   const base = { f: op, key, input, calledMs }
@@ -67,7 +58,7 @@ function leaseOperation(one: Asked, ttlMs: number): Operation {
 }
 
 /** To take a free name is to change it from null to its holder, to release it is the way back. */
-function registerOperation(one: Asked): Operation {
+function registerOperation(one: Asked): Told {
   const { op, name: key, holder, firstSentMs: calledMs, outcome } = one
   const base = { f: 'cas', key, input: op === 'acquire' ? [null, holder] : [holder, null], calledMs }
   if (outcome === null) return { ...base, end: null }
@@ -75,16 +66,4 @@ function registerOperation(one: Asked): Operation {
   if (outcome.kind === 'refused')
     return { ...base, end: outcome.code === 'LEASE_HELD' ? endOf(one, false) : failed(one) }
   return { ...base, end: op === 'acquire' ? null : endOf(one, false) }
-}
-
-/** A process for each operation: clients have many under way at once. */
-function inOrder(operations: readonly Operation[]): string {
-  const lines = operations.flatMap(({ f, key, input, calledMs, end }, process) => {
-    const call = { atMs: calledMs, ends: 0, text: { type: 'invoke', process, f, key, value: input, time: calledMs } }
-    if (end === null) return [call]
-    const { atMs, type, value = null } = end
-    return [call, { atMs, ends: 1, text: { type, process, f, ...(type === 'ok' ? { value } : {}), time: atMs } }]
-  })
-  lines.sort((a, b) => a.atMs - b.atMs || a.ends - b.ends)
-  return lines.map(({ text }) => `${JSON.stringify(text)}\n`).join('')
 }

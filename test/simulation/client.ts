@@ -17,6 +17,7 @@ import {
 import { RATE_ERROR } from './clocks.js'
 import type { Answers, Connection, Sent } from './connection.js'
 import type { Dice } from './dice.js'
+import type { ClientHistory } from './history.js'
 import type { Holders } from './holders.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
@@ -25,6 +26,7 @@ import type { Trace } from './trace.js'
 export interface ClientWorld {
   readonly scheduler: Scheduler
   readonly holders: Holders
+  readonly history: ClientHistory
   readonly trace: Trace
   /** No new work; what is under way goes on until it is done. */
   readonly finishing: boolean
@@ -40,6 +42,7 @@ export interface Answer {
 }
 
 interface Pending {
+  readonly call: ReturnType<ClientHistory['called']>
   readonly sent: Sent[]
   /** False once the client has given up what it asked for: it counts on no grant that comes of it. */
   readonly wanted: () => boolean
@@ -99,15 +102,18 @@ export class Client implements Answers {
    * patience, and does not know.
    */
   async ask(make: () => ClientCommand, waitMs = 0, wanted: () => boolean = () => true): Promise<Answer | null> {
-    const { scheduler } = this.world
+    const { scheduler, history } = this.world
     const id = ++this.#ids
-    const pending: Pending = { sent: [], wanted, wake: null }
+    let command = make()
+    const call = history.called(command)
+    const pending: Pending = { call, sent: [], wanted, wake: null }
     this.#pending.set(id, pending)
     this.world.operation('asked')
     const untilMs = scheduler.nowMs + waitMs + this.dice.between(PATIENCE_MS_MAX / 4, PATIENCE_MS_MAX)
     for (let attempt = 1; ; attempt++) {
-      const what = await this.#attempt(id, pending, make(), attempt)
+      const what = await this.#attempt(id, pending, command, attempt)
       if (typeof what === 'object') {
+        history.answered(call, what.code, what.fields)
         this.#pending.delete(id)
         this.world.operation('answered')
         return what
@@ -119,6 +125,7 @@ export class Client implements Answers {
       }
       if (what !== 'broken') await scheduler.sleep(this.dice.between(5, 80) * Math.min(attempt, 10))
       if (what === 'late' ? this.dice.chance(0.5) : what === 'again' && this.dice.chance(0.3)) this.leave()
+      command = make()
     }
   }
 
@@ -126,6 +133,7 @@ export class Client implements Answers {
     const { scheduler } = this.world
     const connection = await this.#connected()
     const answered = new Promise<Answer | 'again' | 'late' | 'broken' | 'queued'>((resolve) => (pending.wake = resolve))
+    pending.call.attempts = attempt
     pending.sent[attempt] = connection.send(command, id, attempt, this.dice.between(500, 5_000))
     const late = scheduler.after(this.dice.tailed(ATTEMPT_MS, ATTEMPT_MS_MAX), () => pending.wake?.('late'))
     let what = await answered
@@ -143,12 +151,14 @@ export class Client implements Answers {
   async look(name: string): Promise<LeaseView | null | undefined> {
     const connection = await this.#connected()
     const id = ++this.#ids
+    const askedMs = this.world.scheduler.nowMs
     this.world.operation('asked')
     const seen = new Promise<LeaseView | null | undefined>((resolve) => this.#looks.set(id, resolve))
     connection.look(id, name)
     const late = this.world.scheduler.after(ATTEMPT_MS, () => this.view(id, undefined))
     const view = await seen
     late.task = null
+    if (view !== undefined) this.world.history.looked(name, askedMs, view)
     this.world.operation(view === undefined ? 'abandoned' : 'answered')
     return view
   }
@@ -185,8 +195,10 @@ export class Client implements Answers {
     const { scheduler, trace } = this.world
     trace.note(scheduler.nowMs, 'told', this.name, id, attempt, code, Number(fields[0]) || 0)
     if (pending === undefined) return
-    if (code === QUEUED) pending.wake?.('queued')
-    else if (AGAIN.has(code)) pending.wake?.('again')
+    if (code === QUEUED) {
+      this.world.history.queued(pending.call)
+      pending.wake?.('queued')
+    } else if (AGAIN.has(code)) pending.wake?.('again')
     else {
       const sent = pending.sent[attempt]!
       if (code === OK && fields.length === 5 && pending.wanted()) this.#granted(sent, fields as GrantedFields)

@@ -1,7 +1,9 @@
 /**
  * `npm run sim -- [--seeds N] [--from S] [--minutes M] [--lanes L] [--once] [--stop] [--sizes 1,3,5]`: N simulated worlds, or as many as M
  * minutes allow, each of them twice, which must do the same (--once: no); with --stop until one fails. A failure prints what broke, the last events and how to see it again. Ends with `N passed, M failed`.
+ * With `--seed S --history FILE` one world, of which FILE tells what its clients saw: `npm run check-history -- --model lease FILE`.
  */
+import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Worker } from 'node:worker_threads'
@@ -23,6 +25,8 @@ interface Order extends LaneOptions {
   readonly lanes: number
   /** No further seeds after a failure. */
   readonly stop: boolean
+  /** Where the history of the world goes. */
+  readonly file: string | null
 }
 
 function orderOf(args: readonly string[]): Order | null {
@@ -31,6 +35,8 @@ function orderOf(args: readonly string[]): Order | null {
     options: {
       seeds: { type: 'string' },
       from: { type: 'string', default: '1' },
+      seed: { type: 'string' },
+      history: { type: 'string' },
       minutes: { type: 'string' },
       lanes: { type: 'string', default: String(Math.min(2, availableParallelism())) },
       once: { type: 'boolean', default: false },
@@ -39,21 +45,25 @@ function orderOf(args: readonly string[]): Order | null {
     },
   })
   const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes)
-  const seeds = values.seeds !== undefined ? Number(values.seeds) : Number.isFinite(minutes) ? 2 ** 31 : 100
-  const [from, lanes] = [Number(values.from), Number(values.lanes)]
+  const one = values.seed !== undefined
+  const seeds = one ? 1 : values.seeds !== undefined ? Number(values.seeds) : Number.isFinite(minutes) ? 2 ** 31 : 100
+  const [from, lanes] = [Number(values.seed ?? values.from), Number(values.lanes)]
   const sizes = values.sizes.split(',').map(Number)
   const whole = [seeds, from, lanes, ...sizes].every((n) => Number.isInteger(n) && n > 0)
   const { once, stop } = values
-  return whole && minutes > 0 && lanes <= LANES_MAX ? { seeds, from, minutes, lanes, sizes, twice: !once, stop } : null
+  const file = values.history ?? null
+  const history = file !== null
+  if (!whole || !(minutes > 0) || lanes > LANES_MAX || (history && !one)) return null
+  return { seeds, from, minutes, lanes, sizes, twice: !once, stop, history, file }
 }
 
 /** Plays all seeds, each thread taking the next one as soon as it is done; none goes on once it was interrupted. */
 function playAll(
-  { seeds, from, minutes, lanes, sizes, twice, stop }: Order,
+  { seeds, from, minutes, lanes, sizes, twice, stop, history = false }: Order,
   played: (outcome: Outcome) => void,
   interrupted: AbortSignal,
 ): Promise<void> {
-  const workerData: LaneOptions = { sizes, twice }
+  const workerData: LaneOptions = { sizes, twice, history }
   const untilMs = performance.now() + minutes * 60_000
   let last = from + seeds
   let next = from
@@ -80,7 +90,9 @@ function playAll(
 async function main(): Promise<number> {
   const order = orderOf(process.argv.slice(2))
   if (order === null) {
-    console.error('--seeds, --from, --lanes and --sizes take whole numbers above 0, --minutes a number above 0')
+    console.error(
+      '--seeds, --from, --lanes and --sizes take whole numbers above 0, --minutes a number above 0, --history a file for one --seed',
+    )
     return 2
   }
   const startMs = performance.now()
@@ -93,6 +105,7 @@ async function main(): Promise<number> {
   )
   const played = (outcome: Outcome): void => {
     summary.add(outcome)
+    if (order.file !== null) writeFileSync(order.file, outcome.history)
     if (outcome.breach !== null && summary.failed <= SHOWN_MAX) console.log(report(outcome))
   }
   await playAll(order, played, interrupt.signal)

@@ -15,13 +15,15 @@ export interface LaneOptions {
   readonly sizes: readonly number[]
   /** Each seed is played twice, and must do the same twice. */
   readonly twice: boolean
+  /** Whether the outcome tells what the clients saw. */
+  readonly history?: boolean
 }
 
 /** Mostly three; the others are rarer in the world, too. */
 export const SIZES: readonly number[] = [1, 3, 3, 3, 5]
 
-export async function playSeed(seed: number, { sizes, twice }: LaneOptions): Promise<Outcome> {
-  const outcome = await play(seed, { sizes })
+export async function playSeed(seed: number, { sizes, twice, history = false }: LaneOptions): Promise<Outcome> {
+  const outcome = await play(seed, { sizes, history })
   const broken = (what: string): Outcome => ({
     ...outcome,
     breach: { step: outcome.steps, atMs: outcome.simulatedMs, what },

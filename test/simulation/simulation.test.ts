@@ -1,6 +1,7 @@
 /** A short slice of the simulated worlds, some of them twice, and every seed that ever failed. More of them: npm run sim. */
 import { join } from 'node:path'
 import t from 'tap'
+import { unorderable } from './history.js'
 import { failedSeeds, playSeed, report, SIZES, Summary } from './seeds.js'
 
 const SEEDS = 10
@@ -8,6 +9,9 @@ const SEEDS = 10
 const TWICE = 3
 /** So few seeds may leave out the rarest kinds of faults; a long run may not. */
 const MISSING_MAX = 3
+/** A world whose history is short, and is judged in few steps. */
+const TOLD_SEED = 2
+const STEPS_MAX = 200_000
 const LONG = { timeout: 230_000 }
 t.setTimeout(LONG.timeout)
 
@@ -23,6 +27,25 @@ t.test('whatever fails, no claim breaks, every world heals, and a seed does the 
   for (const line of summary.lines()) t.comment(line)
   if (summary.failed === 0) t.ok(summary.missing.length <= MISSING_MAX, `never injected: ${summary.missing}`)
   t.equal(summary.failed, 0, `${summary.passed} worlds`)
+})
+
+t.test('what clients saw is judged by itself: a release that was taken back fits in no order', LONG, async (t) => {
+  const { history, breach } = await playSeed(TOLD_SEED, { sizes: SIZES, twice: false, history: true })
+  t.equal(breach, null)
+  t.equal(unorderable(history, STEPS_MAX), null)
+  const released = history.split('\n').find((line) => /"type":"invoke".*"f":"release"/.test(line))!
+  const { key, value, time } = JSON.parse(released)
+  // Whatever became of the others, that token is no longer good.
+  const late = history.trimEnd().split('\n').at(-1)!
+  const { time: endMs } = JSON.parse(late)
+  t.ok(endMs > time)
+  const again = { process: 'late', f: 'renew', key, value: { ...value, ttlMs: 1_000 }, time: endMs }
+  const more = [
+    { type: 'invoke', ...again },
+    { type: 'ok', process: 'late', f: 'renew', value: true, time: endMs },
+  ]
+  const wrong = history + more.map((line) => `${JSON.stringify(line)}\n`).join('')
+  t.match(unorderable(wrong, STEPS_MAX), /fits? (in no order|nowhere)/)
 })
 
 t.test('seeds that failed once pass', LONG, async (t) => {

@@ -13,6 +13,7 @@ import { Dues } from './dues.js'
 import type { Durable } from './durable.js'
 import type { FaultKind, Injected } from './faultkinds.js'
 import { Health, LOOK_EVERY_MS, type Times } from './health.js'
+import { ClientHistory, unorderable } from './history.js'
 import { Holders } from './holders.js'
 import { Ledger } from './ledger.js'
 import { live, NAMES } from './lives.js'
@@ -30,6 +31,8 @@ const FINISH_MS_MAX = 40_000
 /** Leases that nobody renews end within this: the longest ttl and lock-delay, a hold, a beat, and clocks that go slow. */
 const EXPIRY_MS_MAX = 6_000 + 1_500 + 1_000 + 500
 const QUIET_MS = 600
+/** For each name; few need so many. What takes more is left open here, and can be judged with more patience. */
+const HISTORY_STEPS_MAX = 20_000
 const READ_EVERY_MS = 60
 /** A world goes on until so much was asked for. */
 export const OPERATIONS_MIN = 500
@@ -48,17 +51,22 @@ export interface Outcome {
   readonly leaders: number
   readonly injected: Injected
   readonly lastEvents: readonly string[]
+  /** What the clients saw, as lines for the checker of histories; empty where it was not asked for. */
+  readonly history: string
 }
 
 export interface WorldOptions {
   /** Sizes of clusters to choose from. */
   readonly sizes: readonly number[]
+  /** Whether the outcome is to tell what the clients saw. */
+  readonly history?: boolean
 }
 
 class World implements ClientWorld {
   readonly scheduler = new Scheduler()
   readonly trace = new Trace()
   readonly claims = new Claims(this.scheduler, this.trace)
+  readonly history = new ClientHistory(this.scheduler)
   readonly holders = new Holders(this.scheduler, this.claims)
   readonly plan: Plan
   readonly ledger: Ledger
@@ -295,6 +303,11 @@ export async function play(seed: number, options: WorldOptions): Promise<Outcome
     },
   )
   if (!over) claims.broken('nothing happens any more')
+  const history = world.history.lines()
+  if (claims.breach === null) {
+    const why = unorderable(history, HISTORY_STEPS_MAX)
+    claims.hold(why === null, () => `what clients saw fits in no order:\n  ${why}`)
+  }
   return {
     seed,
     breach: claims.breach,
@@ -309,5 +322,6 @@ export async function play(seed: number, options: WorldOptions): Promise<Outcome
     leaders: world.reigns.changes,
     injected: world.nemesis.injected,
     lastEvents: trace.last(),
+    history: options.history ? history : '',
   }
 }
