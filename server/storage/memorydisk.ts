@@ -184,6 +184,8 @@ export class MemoryDisk implements Disk {
       },
       commit: async () => {
         if (!open) throw new Error('this batch was committed')
+        // A process that is gone has no step in flight: it could come about in a crash of the next one.
+        alive()
         open = false
         const puts = changes.filter((change) => change[1] !== null).length
         if (rows.bytes + bytes > this.capacityBytes) throw diskError('ENOSPC')
