@@ -1,33 +1,16 @@
-/** A short slice of the simulated worlds, some of them twice, and every seed that ever failed. More of them: npm run sim. */
+/** What a world's clients saw, judged by itself, and every seed that ever failed. The slice that is always played stands beside it. */
 import { join } from 'node:path'
 import t from 'tap'
 import { unorderable } from './history.js'
-import { failedSeeds, playSeed, report, SIZES, Summary } from './seeds.js'
+import { failedSeeds, playSeed, report, SIZES } from './seeds.js'
 
-const SEEDS = 10
-/** So many of them are played twice. */
-const TWICE = 3
-/** So few seeds may leave out the rarest kinds of faults; a long run may not. */
-const MISSING_MAX = 3
 /** A world whose history is short, and is judged in few steps. */
 const TOLD_SEED = 2
 const STEPS_MAX = 200_000
-const LONG = { timeout: 230_000 }
+const LONG = { timeout: 900_000 }
 t.setTimeout(LONG.timeout)
 
 const root = join(import.meta.dirname, '..', '..', '..')
-
-t.test('whatever fails, no claim breaks, every world heals, and a seed does the same twice', LONG, async (t) => {
-  const summary = new Summary()
-  for (let seed = 1; seed <= SEEDS && summary.failed === 0; seed++) {
-    const outcome = await playSeed(seed, { sizes: SIZES, twice: seed <= TWICE })
-    summary.add(outcome)
-    if (outcome.breach !== null) t.fail(report(outcome))
-  }
-  for (const line of summary.lines()) t.comment(line)
-  if (summary.failed === 0) t.ok(summary.missing.length <= MISSING_MAX, `never injected: ${summary.missing}`)
-  t.equal(summary.failed, 0, `${summary.passed} worlds`)
-})
 
 t.test('what clients saw is judged by itself: a release that was taken back fits in no order', LONG, async (t) => {
   const { history, breach } = await playSeed(TOLD_SEED, { sizes: SIZES, twice: false, history: true })

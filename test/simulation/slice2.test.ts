@@ -1,0 +1,4 @@
+/** Seeds 51 to 100 of the simulated worlds. */
+import { playSlice } from './slice.js'
+
+playSlice(2)

@@ -1,0 +1,4 @@
+/** Seeds 201 to 250 of the simulated worlds. */
+import { playSlice } from './slice.js'
+
+playSlice(5)
