@@ -1,7 +1,7 @@
 import { auditSeq } from '@leasehold/protocol'
 import t from 'tap'
 import type { Asked, Outcome } from '../kill/history.js'
-import type { ChaosHistory, ChaosLook } from './history.js'
+import { type ChaosHistory, type ChaosLook, PREFIX } from './history.js'
 import { equalAudits, judgeChaos } from './judge.js'
 
 const NONE = new Map()
@@ -89,4 +89,16 @@ t.test('caught: audits that differ, and a missing one', async (t) => {
   t.match(differ(['n1', [event(1, 'a')]], ['n2', [event(1, 'a'), event(2, 'b')]]), [
     /^audit: n2 has 2 events, n1 has 1/,
   ])
+})
+
+t.test('what rivals pass on is judged by the model of a lease, too', async (t) => {
+  const name = `${PREFIX.rival}0`
+  const passed: Asked[] = [
+    asked('acquire', name, 'a', 0, { kind: 'granted', token: 5, remainingMs: 1_500 }),
+    { ...asked('transfer', name, 'a', 10, { kind: 'ended' }, 5), to: 'b' },
+  ]
+  const told = (more: readonly Asked[]) => judgeChaos({ asked: [...passed, ...more], looks: [] }, NONE, now).found
+  const again = asked('renew', name, 'a', 20, { kind: 'granted', token: 5, remainingMs: 1_500 }, 5)
+  t.notMatch(told([]).join(), /not linearizable/)
+  t.match(told([again]).join(), /lease: not linearizable/)
 })

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ERRORS, type LeaseView, OK, OP } from '@leasehold/protocol'
 import { Over, Player, type PlayersClient } from '../kill/players.js'
 import type { Recorder } from '../kill/recorder.js'
-import type { ChaosLook } from './history.js'
+import { type ChaosLook, RIVAL_WAIT_MS } from './history.js'
 
 /** Between two requests of a life: enough of them for the checkers, not more than they can judge. */
 const PACE_MS = 8
@@ -88,7 +88,7 @@ export async function registerLife(lifeOf: (turn: number) => Life, name: string)
 export async function rivalLife(life: Life, name: string, rivals: readonly string[]): Promise<never> {
   for (;;) {
     await life.pace()
-    const first = await life.acquire(name, 2_000)
+    const first = await life.acquire(name, RIVAL_WAIT_MS)
     if (first?.kind !== 'granted' && first?.kind !== 'offered') continue
     const { token } = first
     if (first.kind === 'offered' && (await life.renew(name, token))?.kind !== 'granted') continue
