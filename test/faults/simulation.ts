@@ -154,7 +154,7 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 8.
+    // Seed 2.
     name: 'simulation: a leader that wakes up counts the time that it slept',
     claim: 'cluster time stands still while nobody who leads is running',
     file: 'server/replica/clusterclock.ts',
