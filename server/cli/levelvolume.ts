@@ -1,7 +1,7 @@
 /** An ordered volume over LevelDB. Every commit is synced; nothing is ever written without it. */
 import { dirname } from 'node:path'
 import { Level } from 'level'
-import type { Key, Value, Volume, VolumeBatch, VolumeView } from '../ports/index.js'
+import type { Key, Value, Volume, VolumeBatch, VolumeRange, VolumeView } from '../ports/index.js'
 import { diskRefusal } from './diskerrors.js'
 
 const MIB = 1_048_576
@@ -18,7 +18,12 @@ type Database = Level<Uint8Array, Uint8Array>
 
 /** Now, or the moment of a view. */
 type Moment = { readonly snapshot?: ReturnType<Database['snapshot']> }
-type Range = { from: Key; to: Key; reverse?: boolean; chunkRows?: number }
+/** How keys are read, and from where to where. */
+interface Bounds<K> {
+  readonly keyEncoding: 'view' | 'utf8'
+  readonly gte: K
+  readonly lt: K
+}
 
 const WRITE = { sync: true } as const
 
@@ -59,15 +64,20 @@ export class LevelVolume implements Volume {
     return this.#get(key, {})
   }
 
-  scan(range: Range) {
-    return this.#scan(range, {})
+  scan(range: VolumeRange) {
+    return this.#scan<Key>(range, bounds(range), {})
+  }
+
+  scanText(range: VolumeRange) {
+    return this.#scan<string>(range, textBounds(range), {})
   }
 
   view(): VolumeView {
     const snapshot = this.#database.snapshot()
     return {
       get: (key) => this.#get(key, { snapshot }),
-      scan: (range) => this.#scan(range, { snapshot }),
+      scan: (range) => this.#scan<Key>(range, bounds(range), { snapshot }),
+      scanText: (range) => this.#scan<string>(range, textBounds(range), { snapshot }),
       close: () => snapshot.close(),
     }
   }
@@ -80,10 +90,13 @@ export class LevelVolume implements Volume {
     }
   }
 
-  async *#scan(range: Range, at: Moment) {
-    const { from, to, reverse = false, chunkRows = SCAN_ROWS } = range
-    const options = { gte: from, lt: to, reverse, fillCache: false, highWaterMarkBytes: SCAN_BYTES_MAX, ...at }
-    const iterator = this.#database.iterator(options)
+  async *#scan<K extends Key | string>(
+    { reverse = false, chunkRows = SCAN_ROWS }: VolumeRange,
+    keys: Bounds<K>,
+    at: Moment,
+  ) {
+    const options = { ...keys, reverse, fillCache: false, highWaterMarkBytes: SCAN_BYTES_MAX, ...at }
+    const iterator = this.#database.iterator<K, Value>(options)
     try {
       let next = iterator.nextv(chunkRows)
       for (;;) {
@@ -127,6 +140,19 @@ export class LevelVolume implements Volume {
     await this.#database.close()
     this.#hooks.closed()
   }
+}
+
+function bounds({ from, to }: VolumeRange): Bounds<Key> {
+  return { keyEncoding: 'view', gte: from, lt: to }
+}
+
+function textBounds({ from, to }: VolumeRange): Bounds<string> {
+  return { keyEncoding: 'utf8', gte: textOf(from), lt: textOf(to) }
+}
+
+function textOf(bound: Key): string {
+  if (bound.some((byte) => byte > 0x7f)) throw new RangeError('a bound of keys read as text is ASCII')
+  return Buffer.from(bound).toString('latin1')
 }
 
 /** Whoever stops early never looks at what was read ahead. */

@@ -33,15 +33,19 @@ export interface Slots {
   close(): Promise<void>
 }
 
+export interface VolumeRange {
+  readonly from: Key
+  readonly to: Key
+  readonly reverse?: boolean
+  readonly chunkRows?: number
+}
+
 export interface VolumeReader {
   get(key: Key): Promise<Value | undefined>
   /** Rows with `from <= key < to` in key order, or in reverse, in chunks of at most `chunkRows`. A consistent view of its start. */
-  scan(range: {
-    from: Key
-    to: Key
-    reverse?: boolean
-    chunkRows?: number
-  }): AsyncIterable<readonly (readonly [Key, Value])[]>
+  scan(range: VolumeRange): AsyncIterable<readonly (readonly [Key, Value])[]>
+  /** The same with keys as text, which costs half as much. A key that is not UTF-8 comes as the text of another one. Bounds are ASCII. */
+  scanText(range: VolumeRange): AsyncIterable<readonly (readonly [string, Value])[]>
 }
 
 /** All rows as they stood at one moment, between two batches. */

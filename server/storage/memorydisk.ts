@@ -6,7 +6,7 @@
  *
  * A process of the simulated world opens its store on `mount()`: after a crash that one is dead, whatever still runs in it.
  */
-import type { Disk, Key, Slots, Value, Volume, VolumeBatch } from '../ports/index.js'
+import type { Disk, Key, Slots, Value, Volume, VolumeBatch, VolumeRange } from '../ports/index.js'
 import { VOLUME_NAME } from './files.js'
 import { MemoryRows, type RowChange } from './memoryrows.js'
 import { StorageRefusal } from './refusal.js'
@@ -141,12 +141,17 @@ export class MemoryDisk implements Disk {
         alive()
         return this.#scan(rows, range)
       },
+      scanText: (range) => {
+        alive()
+        return this.#scanText(rows, range)
+      },
       view: () => {
         alive()
         const then = new MemoryRows(rows)
         return {
           get: async (key) => then.get(key),
           scan: (range) => this.#scan(then, range),
+          scanText: (range) => this.#scanText(then, range),
           close: async () => {},
         }
       },
@@ -160,7 +165,13 @@ export class MemoryDisk implements Disk {
     }
   }
 
-  async *#scan(rows: MemoryRows, range: { from: Key; to: Key; reverse?: boolean; chunkRows?: number }) {
+  async *#scanText(rows: MemoryRows, range: VolumeRange) {
+    for await (const chunk of this.#scan(rows, range)) {
+      yield chunk.map(([key, value]) => [Buffer.from(key).toString('utf8'), value] as const)
+    }
+  }
+
+  async *#scan(rows: MemoryRows, range: VolumeRange) {
     const found = rows.range(range.from, range.to)
     if (range.reverse) found.reverse()
     const chunkRows = range.chunkRows ?? 1_000

@@ -9,8 +9,8 @@ import { Damage } from './refusal.js'
 /** Bytes in front of a row's payload. */
 export const ROW_HEAD_BYTES = 4
 
-export function rowChecksum(key: Uint8Array, value: Uint8Array): number {
-  return crc32c(value, ROW_HEAD_BYTES, value.length, crc32c(key, 1, key.length))
+export function rowChecksum(key: Uint8Array, value: Uint8Array, keyBytes = key.length): number {
+  return crc32c(value, ROW_HEAD_BYTES, value.length, crc32c(key, 1, keyBytes))
 }
 
 /** Writes the checksum into the head that the value keeps free. Returns it, signed. */
@@ -28,9 +28,9 @@ export function wrapRow(key: Uint8Array, payload: Uint8Array): Uint8Array {
   return value
 }
 
-/** The checked row's checksum, signed. Throws Damage. */
-export function verifyRow(key: Uint8Array, value: Uint8Array, what: string): number {
-  const checksum = rowChecksum(key, value)
+/** The checked row's checksum, signed. The key is the first `keyBytes` of `key`. Throws Damage. */
+export function verifyRow(key: Uint8Array, value: Uint8Array, what: string, keyBytes = key.length): number {
+  const checksum = rowChecksum(key, value, keyBytes)
   if (value.length < ROW_HEAD_BYTES || getU32(value, 0) !== checksum >>> 0)
     throw new Damage(`${what} fails its checksum.`)
   return checksum

@@ -15,6 +15,8 @@ import { ROW_HEAD_BYTES, sealRow, verifyRow } from './rows.js'
 
 export const KEY_BYTES_MAX = 1_024
 const CHUNK_ROWS = 1_024
+/** A key with what stands in front of it. */
+const SCRATCH_BYTES = 2 * KEY_BYTES_MAX
 
 /** One for all rows: a decoder's warmth is most of its speed. */
 const decoder = new Decoder()
@@ -68,13 +70,17 @@ export class StateTables {
     this.digest = new Digest()
     const range = { from: plainKey(this.#live, KIND.state), to: kindEnd(this.#live, KIND.state), chunkRows: CHUNK_ROWS }
     let current: { readonly table: StoredTable; readonly prefix: Uint8Array } | undefined
-    for await (const chunk of volume.scan(range)) {
+    // One buffer for all keys. A text that does not fit is no key of ours, and fails the checksum.
+    const key = Buffer.alloc(SCRATCH_BYTES)
+    for await (const chunk of volume.scanText(range)) {
       for (let at = 0; at < chunk.length; at += 1) {
-        const [key, value] = chunk[at]!
-        const mark = markOf(verifyRow(key, value, 'A row of the state'))
+        const [text, value] = chunk[at]!
+        const keyBytes = key.write(text)
+        const mark = markOf(verifyRow(key, value, 'A row of the state', keyBytes))
         if (current === undefined || !startsWith(key, current.prefix)) current = this.#tableOf(key)
         this.digest.add(mark)
-        loadRow(current.table, textOf(key, current.prefix.length), value, mark)
+        // Not cut from the text, which would stay in memory as a whole.
+        loadRow(current.table, key.toString('utf8', current.prefix.length, keyBytes), value, mark)
       }
     }
   }
