@@ -34,7 +34,7 @@ export interface LogFollower {
   lead(term: Term, baseMs: ClusterMs): void
   /** This member follows that leader, or nobody. */
   follow(term: Term, leader: PeerId | null): void
-  /** There is room: the next batch may close, so that the disk works while this one is applied. */
+  /** There is room: the next batch may close, so that the disk works while this one is applied; after it, where this one is small. */
   room(): void
   /** A flush is about to start: what else is due may be staged, and travels in it. */
   flushing(): void
