@@ -20,6 +20,7 @@ t.setTimeout(120_000)
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const SERVING_MS_MAX = 30_000
+const EXIT_MS_MAX = 30_000
 
 /** The ports of a chapter: that of the first server, and those that `leasehold dev` takes after it. */
 const PORTS = Array.from({ length: 6 }, (_, at) => 7_420 + at)
@@ -32,7 +33,7 @@ async function freePorts(): Promise<number> {
     try {
       let first = 0
       for (const at of PORTS.keys()) {
-        const server = createServer().listen(first === 0 ? 0 : first + at, '127.0.0.1')
+        const server = createServer((stranger) => stranger.destroy()).listen(first === 0 ? 0 : first + at, '127.0.0.1')
         servers.push(server)
         await once(server, 'listening')
         if (at === 0) first = (server.address() as AddressInfo).port
@@ -53,6 +54,13 @@ interface Running {
 }
 
 const ended = ({ process: { exitCode, signalCode } }: Running): boolean => exitCode !== null || signalCode !== null
+
+/** It was killed, and so is the shell that it ran in, soon. */
+async function exitOf(running: Running): Promise<void> {
+  await once(running.process, 'exit', { signal: AbortSignal.timeout(EXIT_MS_MAX) }).catch((cause: unknown) => {
+    throw new Error(`the server that was killed still runs: ${running.said()}`, { cause })
+  })
+}
 
 /** Ends it and all that it has started, by their process group. */
 async function end(running: Running): Promise<void> {
@@ -142,7 +150,7 @@ async function walk(t: Test, file: string, chapter: string): Promise<void> {
       if (name === undefined) throw new Error(`${at}: a program begins with // and its file name`)
       writeFileSync(join(folder, name), here(block.text))
     } else if (block.language === 'sh' && block.note === 'server') {
-      if (server !== null && !ended(server)) await once(server.process, 'exit')
+      if (server !== null && !ended(server)) await exitOf(server)
       server = await startServer(block, here(block.text), folder, env)
       printed = server.said
       partly = true
