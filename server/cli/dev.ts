@@ -2,15 +2,19 @@
  * `leasehold dev`: a cluster on this machine in one command, for trying and for tests. Each member is a process of its own, so that it can be
  * killed like one. Nothing is restarted: who is gone stays gone, and it is said how to start it again.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import { CliError, command, EXIT, type Io } from './command.js'
 import { DevMember } from './devmember.js'
 import { lastPort, type PlannedMember, planOf } from './devplan.js'
+import { HttpClient } from './http.js'
 
 const PORT_MAX = 65_535
 /** Longer than a member takes for a clean shutdown; then it is killed. */
 const STOP_MS_MAX = 6_000
+/** How members are asked whether they are ready. */
+const READY_MS = { answer: 1_000, between: 50 } as const
 const COLORS = ['cyan', 'yellow', 'magenta', 'green', 'blue'] as const
 
 export const dev = command({
@@ -60,6 +64,7 @@ class DevCluster {
   readonly #io: Io
   readonly #members: DevMember[] = []
   readonly #serving = new Set<string>()
+  readonly #ending = new AbortController()
   #stopping = false
   #failed = false
 
@@ -85,6 +90,7 @@ class DevCluster {
       )
     }
     await Promise.all(this.#members.map(({ done }) => done))
+    this.#ending.abort()
     if (this.#failed) throw new CliError(EXIT.refused, 'not all members could start: see above')
     if (!this.#stopping) throw new CliError(EXIT.refused, 'all members are gone')
     return EXIT.done
@@ -93,7 +99,18 @@ class DevCluster {
   #began({ name }: PlannedMember, pid: number): void {
     this.#serving.add(name)
     this.#say(`${name} serves, as process ${pid}`)
-    if (this.#serving.size < this.#plan.length) return
+    if (this.#serving.size === this.#plan.length) void this.#untilReady()
+  }
+
+  /** They listen before they have a leader: until then, who asks them is told to come again. */
+  async #untilReady(): Promise<void> {
+    const { signal } = this.#ending
+    for (const { url } of this.#plan) {
+      const http = new HttpClient({ urls: [url], clientName: 'dev', timeoutMs: READY_MS.answer, signal })
+      const ready = () => http.ask({ method: 'GET', path: '/readyz' }).catch(() => null)
+      while (!signal.aborted && (await ready()) === null) await sleep(READY_MS.between)
+    }
+    if (signal.aborted) return
     this.#say(`all members serve: try "leasehold status --url ${this.#plan[0]!.url}"; Ctrl-C ends them`)
   }
 
@@ -111,6 +128,7 @@ class DevCluster {
   #stop(): void {
     if (this.#stopping) return
     this.#stopping = true
+    this.#ending.abort()
     for (const member of this.#members) member.stop('SIGTERM')
     setTimeout(() => {
       for (const member of this.#members) member.stop('SIGKILL')

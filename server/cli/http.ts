@@ -1,9 +1,10 @@
 /**
- * A thin wrapper around node:http for the commands: one request, one answer, no retries. Problem documents become one
- * clear line and an exit code. Not `fetch`: that one gives up on an answer after five minutes, and a wait may last an hour.
+ * A thin wrapper around node:http for the commands: one request, one answer. It is repeated only while nobody leads, which lasts for
+ * moments when a leader goes; then nothing was executed. Problem documents become one clear line and an exit code. Not `fetch`: that one gives up on an answer after five minutes, and a wait may last an hour.
  */
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ERRORS, type ErrorCode } from '@leasehold/protocol'
 import { CliError, EXIT } from './command.js'
 import { seconds } from './output.js'
@@ -14,6 +15,9 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024
 /** Temporary Redirect: the same request at another place. Leadership may change twice before it gives up. */
 const ELSEWHERE = 307
 const HOPS_MAX = 3
+
+/** Between two questions while nobody leads: as the members wish, within these bounds. */
+const PAUSE_MS = { min: 100, max: 1_000 } as const
 
 export interface HttpClientOptions {
   /** Members of one cluster, one at least. */
@@ -61,29 +65,42 @@ export class HttpClient {
   }
 
   /**
-   * Asks the first member that can be reached and serves: what another one turned away was not executed. Throws CliError for refusals
-   * (exit code 1) and when no answer comes (3).
+   * Asks the first member that can be reached and serves: what another one turned away was not executed. While nobody leads it asks
+   * again, until the client's timeout. Throws CliError for refusals (exit code 1) and when no answer comes (3).
    */
   async ask<Body>(query: Query): Promise<Answer<Body>> {
     const timeoutMs = this.#options.timeoutMs + (query.waitMs ?? 0)
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = AbortSignal.any([this.#options.signal, timeout])
+    const patientUntilMs = performance.now() + this.#options.timeoutMs
     let at = ''
     try {
-      return await this.#first(async (url) => {
-        at = url
-        const response = await this.#follow(url, query, signal)
-        const text = await readAll(response)
-        const status = response.statusCode ?? 0
-        const body = parseBody(text)
-        const ok = (status >= 200 && status < 300) || query.expect?.includes(status)
-        if (!ok) throw refusalOf(status, body, url)
-        return { status, body: body as Body, text }
-      })
+      for (;;) {
+        try {
+          return await this.#first((url) => {
+            at = url
+            return this.#once<Body>(url, query, signal)
+          })
+        } catch (error) {
+          const pauseMs = pauseAfter(error)
+          if (pauseMs === null || performance.now() + pauseMs > patientUntilMs) throw error
+          await sleep(pauseMs, undefined, { signal })
+        }
+      }
     } catch (error) {
       if (error instanceof CliError) throw error
       throw this.#unavailable(at, error as Error, timeout.aborted ? timeoutMs : null, query.method !== 'GET')
     }
+  }
+
+  async #once<Body>(url: string, query: Query, signal: AbortSignal): Promise<Answer<Body>> {
+    const response = await this.#follow(url, query, signal)
+    const text = await readAll(response)
+    const status = response.statusCode ?? 0
+    const body = parseBody(text)
+    const ok = (status >= 200 && status < 300) || query.expect?.includes(status)
+    if (!ok) throw refusalOf(status, body, url)
+    return { status, body: body as Body, text }
   }
 
   /** The bytes of an answer, as they come; cut off where its end does not come. Throws CliError. */
@@ -133,17 +150,18 @@ export class HttpClient {
     }
   }
 
-  /** Goes on to the next member where nothing can have been executed at this one. */
+  /** Goes on to the next member where nothing can have been executed at this one. What one of them said is told rather than that one is not there. */
   async #first<T>(ask: (url: string) => Promise<T>): Promise<T> {
-    const { urls } = this.#options
-    for (const url of urls.slice(0, -1)) {
+    let away: unknown = null
+    for (const url of this.#options.urls) {
       try {
         return await ask(url)
       } catch (error) {
         if (!isAway(error)) throw error
+        if (!(away instanceof CliError) || error instanceof CliError) away = error
       }
     }
-    return ask(urls.at(-1)!)
+    throw away
   }
 
   /** Members send changes that are the leader's on to it. */
@@ -211,6 +229,13 @@ function isAway(error: unknown): boolean {
   if (!(error instanceof CliError)) return ABSENT.has((error as { code?: unknown }).code)
   const { code } = (error.body ?? {}) as Partial<Problem>
   return code === 'NO_QUORUM' || code === 'SHUTTING_DOWN'
+}
+
+/** How long to wait before asking again; null where that would be of no use, or might do something twice. */
+function pauseAfter(error: unknown): number | null {
+  if (!(error instanceof CliError)) return null
+  const { code, retryAfterMs = 0 } = (error.body ?? {}) as Partial<Problem>
+  return code === 'NO_QUORUM' ? Math.min(Math.max(retryAfterMs, PAUSE_MS.min), PAUSE_MS.max) : null
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

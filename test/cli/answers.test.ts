@@ -61,7 +61,7 @@ t.test(
     const lease = { name: 'a', holder: 'h', token: 3, ttlMs: 1, remainingMs: 1, state: 'held', waiters: 0, meta: null }
     const gone = await answering(t, always(200, lease))
     const going = await member('going', 503, { code: 'SHUTTING_DOWN' })
-    const alone = await member('alone', 503, { code: 'NO_QUORUM', detail: 'No quorum here' })
+    const alone = await member('alone', 503, { code: 'NO_QUORUM', detail: 'No quorum here', retryAfterMs: 9_000 })
     const serving = await member('serving', 200, lease)
     const unsure = await member('unsure', 504, { code: 'OUTCOME_UNKNOWN', title: 'Outcome unknown' })
     const nobody = 'http://127.0.0.1:9'
@@ -72,11 +72,41 @@ t.test(
     t.same(asked, ['going', 'alone', 'serving'])
     const doubt = await leasehold(['lease', 'release', 'a', '--token', '3', '--url', `${unsure},${serving}`])
     t.same([doubt.code, asked.at(-1)], [3, 'unsure'])
-    const none = await leasehold(['lease', 'get', 'a', '--url', `${nobody}, ${alone}`])
-    t.equal(none.code, 3)
-    t.match(none.err, /No quorum here/, 'the last one says why')
+    for (const urls of [`${nobody}, ${alone}`, `${alone}, ${nobody}`]) {
+      const none = await leasehold(['lease', 'get', 'a', '--url', urls, '--timeout', '1s'])
+      t.equal(none.code, 3)
+      t.match(none.err, /No quorum here/, 'one of them says why')
+    }
     const typo = await leasehold(['lease', 'get', 'a', '--url', `${serving},,${serving}`])
     t.equal(typo.code, 2)
+  },
+)
+
+t.test(
+  'while nobody leads a command asks again, a change too, until its timeout; never after any other refusal',
+  async (t) => {
+    let asked = 0
+    const electing = (times: number, then: RequestListener): RequestListener => {
+      asked = 0
+      return (request, response) =>
+        (++asked > times ? then : always(503, { code: 'NO_QUORUM', detail: 'None yet', retryAfterMs: 10 }))(
+          request,
+          response,
+        )
+    }
+    const granted = always(200, { name: 'a', holder: 'h', token: 3, ttlMs: 1_000, remainingMs: 1_000 })
+    const late = await answering(t, electing(2, granted))
+    const outcome = await leasehold(['lease', 'acquire', 'a', '--url', late])
+    t.match([outcome.code, asked, outcome.out], [0, 3, /token\s+3/])
+    const busy = await answering(t, electing(1, always(503, { code: 'OVERLOADED', detail: 'Busy', retryAfterMs: 10 })))
+    t.match(await leasehold(['lease', 'acquire', 'a', '--url', busy]), { code: 3, err: /Busy/ })
+    t.equal(asked, 2)
+    const never = await answering(t, electing(Number.POSITIVE_INFINITY, granted))
+    t.match(await leasehold(['lease', 'renew', 'a', '--token', '3', '--url', never, '--timeout', '500ms']), {
+      code: 3,
+      err: /None yet \(NO_QUORUM\)/,
+    })
+    t.ok(asked > 1 && asked <= 6, `asked ${asked} times`)
   },
 )
 

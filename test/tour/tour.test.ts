@@ -7,11 +7,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { portsInARow } from '../support/portsinarow.js'
 import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 import { type Block, blocksOf, settled } from './blocks.js'
 import { Terminal } from './terminal.js'
@@ -24,29 +24,6 @@ const EXIT_MS_MAX = 30_000
 
 /** The ports of a chapter: that of the first server, and those that `leasehold dev` takes after it. */
 const PORTS = Array.from({ length: 6 }, (_, at) => 7_420 + at)
-const TRIES = 20
-
-/** The first of as many free ones in a row. */
-async function freePorts(): Promise<number> {
-  for (let tried = 0; tried < TRIES; tried++) {
-    const servers: Server[] = []
-    try {
-      let first = 0
-      for (const at of PORTS.keys()) {
-        const server = createServer((stranger) => stranger.destroy()).listen(first === 0 ? 0 : first + at, '127.0.0.1')
-        servers.push(server)
-        await once(server, 'listening')
-        if (at === 0) first = (server.address() as AddressInfo).port
-      }
-      return first
-    } catch {
-      // One of them is taken: elsewhere, then.
-    } finally {
-      await Promise.all(servers.filter(({ listening }) => listening).map((server) => once(server.close(), 'close')))
-    }
-  }
-  throw new Error('there are no free ports in a row')
-}
 
 interface Running {
   readonly process: ChildProcess
@@ -116,7 +93,7 @@ async function walk(t: Test, file: string, chapter: string): Promise<void> {
   t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   for (const name of ['package.json', 'node_modules', 'server', 'client', 'protocol'])
     symlinkSync(join(ROOT, name), join(folder, name))
-  const port = await freePorts()
+  const port = await portsInARow(PORTS.length)
   const here = (text: string) =>
     PORTS.reduce((all, one, at) => all.replaceAll(`127.0.0.1:${one}`, `127.0.0.1:${port + at}`), text).replaceAll(
       'leasehold dev',
