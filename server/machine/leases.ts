@@ -126,8 +126,7 @@ export class Leases {
   /** Builds what is derived, once, after all rows are loaded. */
   loaded(horizonMs: number): void {
     this.#due.peek(horizonMs) // so that each row is placed once, where it belongs
-    const byToken = [...this.table.values()].sort((a, b) => a.token - b.token)
-    for (const lease of byToken) this.#tokens.add(lease)
+    this.#tokens.loaded([...this.table.values()].sort((a, b) => a.token - b.token))
     this.renewals.loaded((token) => this.#tokens.find(token))
     for (const lease of this.table.values()) {
       this.#fill(lease, lease)

@@ -24,21 +24,21 @@ export class OrderedNames {
 
   /** The name must not be there yet. */
   add(name: string): void {
-    if (this.#blocks.length === 0) {
-      this.#blocks.push([name])
+    const last = this.#blocks[this.#blocks.length - 1]
+    if (last === undefined || last[last.length - 1]! < name) {
+      this.#append(last, name)
       return
     }
     const at = this.#blockOf(name)
     const block = this.#blocks[at]!
-    // names that come in order fill their blocks, instead of leaving each half empty
-    if (block.length >= BLOCK_MAX && at === this.#blocks.length - 1 && block[block.length - 1]! < name) {
-      this.#blocks.push([name])
-      return
-    }
-    const place = lowerBound(block, name)
-    if (place === block.length) block.push(name)
-    else block.splice(place, 0, name)
+    block.splice(lowerBound(block, name), 0, name)
     if (block.length > BLOCK_MAX) this.#blocks.splice(at + 1, 0, block.splice(BLOCK_MAX >> 1))
+  }
+
+  /** Without a search: names that come in order, as a million do at a start, also fill their blocks, instead of leaving each half empty. */
+  #append(last: string[] | undefined, name: string): void {
+    if (last !== undefined && last.length < BLOCK_MAX) last.push(name)
+    else this.#blocks.push([name])
   }
 
   /** The name must be there. */

@@ -14,6 +14,13 @@ export class LiveTokens {
   #leases: Lease[] = []
   #live = 0
 
+  /** All rows that there are, in the order of their tokens: once, in front of all others. The array is kept. */
+  loaded(leases: Lease[]): void {
+    this.#tokens = leases.map((lease) => lease.token)
+    this.#leases = leases
+    this.#live = leases.length
+  }
+
   /** The row's token is the newest of all. */
   add(lease: Lease): void {
     this.#tokens.push(lease.token)
