@@ -11,6 +11,8 @@ export interface FetchingOptions {
   readonly self: PeerId
   fetched(to: PeerId, entries: readonly ReplicaEntry[]): void
   failed(to: PeerId): void
+  /** The own store could not be read for a follower. False where this member goes on all the same. */
+  broken(error: unknown): boolean
   fatal(error: Error): void
 }
 
@@ -31,14 +33,15 @@ export class Fetching {
   }
 
   async #run(fetch: Fetch): Promise<void> {
-    const { self, fetched, failed, fatal } = this.#options
+    const { self, fetched, failed, broken, fatal } = this.#options
     let entries: ReplicaEntry[]
     try {
       entries = await this.#read(fetch)
     } catch (error) {
       if (this.#closed) return
-      if (error instanceof RangeError && fetch.to !== self) failed(fetch.to)
-      else fatal(error instanceof Error ? error : new Error(String(error)))
+      if (fetch.to === self) fatal(error instanceof Error ? error : new Error(String(error)))
+      // Where the entries cannot be had, the state can.
+      else if (error instanceof RangeError || !broken(error)) failed(fetch.to)
       return
     }
     if (this.#closed) return

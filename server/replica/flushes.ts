@@ -42,6 +42,15 @@ export class Flushes {
     if (this.#running) await new Promise<void>((resolve) => this.#landed.push(resolve))
   }
 
+  /** Resolves once what this asks for is durable. What is asked for during a flush travels in the next one. */
+  async carrying(ask: () => void): Promise<void> {
+    await this.end()
+    const { busy } = this
+    ask()
+    await this.end()
+    if (busy) await this.end()
+  }
+
   readonly #flushed = (): void => {
     const write = this.#write
     this.#write = null

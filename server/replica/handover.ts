@@ -1,6 +1,7 @@
 /**
  * A leader's part of handing a snapshot over: streams the state to members whose entries are no longer in the log, a window of chunks at a
- * time, each member its own stream. Whether it was installed the member says through consensus; here only what failed is told.
+ * time, each member its own stream. Whether it was installed the member says through consensus; here only what failed is told. Three
+ * things fail, each with its own end: the receiver or the link, after which it is tried again; and the own store, which no repetition mends.
  */
 
 import type { Telemetry } from '../ports/index.js'
@@ -17,7 +18,10 @@ export interface HandoverOptions {
   readonly checkpointed: () => Promise<void>
   /** False where there is no room now. */
   readonly send: (to: PeerId, bytes: Uint8Array) => boolean
+  /** The receiver's part, or the link's: it may be tried again. */
   readonly failed: (to: PeerId) => void
+  /** This member's own store cannot be read. */
+  readonly broken: (error: unknown) => void
 }
 
 interface Transfer {
@@ -25,6 +29,8 @@ interface Transfer {
   readonly id: number
   sent: number
   taken: number
+  /** All of it was sent. */
+  whole: boolean
   over: boolean
   /** When anything moved last. */
   movedMs: number
@@ -44,12 +50,10 @@ export class Handover {
     for (const to of peers) {
       this.#giveUp(this.#transfers.get(to))
       const movedMs = this.#options.nowMs()
-      const transfer = { to, id: ++this.#lastId, sent: 0, taken: 0, over: false, movedMs, wake: () => {} }
+      const transfer = { to, id: ++this.#lastId, sent: 0, taken: 0, whole: false, over: false, movedMs, wake: () => {} }
       this.#transfers.set(to, transfer)
-      this.#run(transfer).catch((error) => {
-        this.#options.telemetry.log('warn', 'snapshot not sent', { to, reason: String(error) })
-        this.#fail(transfer)
-      })
+      // The transfer stands: where this member goes on all the same, it is tried again as one that has stalled, seldom.
+      this.#run(transfer).catch((error) => this.#options.broken(error))
     }
   }
 
@@ -82,8 +86,11 @@ export class Handover {
   tick(): void {
     const nowMs = this.#options.nowMs()
     for (const transfer of [...this.#transfers.values()]) {
-      if (transfer.taken < transfer.sent && nowMs - transfer.movedMs >= REPLICA_LIMITS.snapshotStallMsMax)
-        this.#fail(transfer)
+      if (transfer.whole && transfer.taken === transfer.sent) continue
+      // The last chunk is taken once all is installed.
+      const installing = transfer.whole && transfer.taken === transfer.sent - 1
+      const { snapshotStallMsMax, snapshotInstallMsMax } = REPLICA_LIMITS
+      if (nowMs - transfer.movedMs >= (installing ? snapshotInstallMsMax : snapshotStallMsMax)) this.#fail(transfer)
     }
   }
 
@@ -98,6 +105,7 @@ export class Handover {
       for await (const chunk of snapshot.chunks()) {
         if (!(await this.#push(transfer, chunk))) return
       }
+      transfer.whole = true
       while (!transfer.over && transfer.taken < transfer.sent) await this.#next(transfer)
       if (!transfer.over) telemetry.log('info', 'snapshot sent', { to: transfer.to, index, chunks: transfer.sent })
     } finally {

@@ -45,6 +45,8 @@ export const REPLICA_LIMITS = {
   snapshotWindow: 8,
   /** A transfer of which nothing was acknowledged for so long is given up. */
   snapshotStallMsMax: 30_000,
+  /** So long a receiver may verify and load what it has; then its word is taken for lost. */
+  snapshotInstallMsMax: 600_000,
 
   // reads
   readAgainMs: 90,
@@ -93,6 +95,7 @@ export function assertReplicaLimits(l: { readonly [K in keyof typeof REPLICA_LIM
     [l.electionMsMax < l.leaderlessMsMax, 'an election is no reason to refuse'],
     [l.electionMsMax < l.readMsMax, 'a read outlives an election'],
     [l.inboundBytesMax >= 2 * l.forwardedMax * l.batchBytesMax, 'two members may send as much as they may'],
+    [l.snapshotStallMsMax <= l.snapshotInstallMsMax, 'loading all of it takes longer than taking a piece'],
     [l.handoverMsMax < l.drainMsMax, 'who hands over still has time to finish what it accepted'],
     [l.drainMsMax < l.closeMsMax, 'what could not be drained is written down in time'],
     [l.batchBytesMax >= 2 * LIMITS.frameBytesMax, 'a frame of commands fits a batch'],

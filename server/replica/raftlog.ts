@@ -29,6 +29,7 @@ import { Notices } from './notices.js'
 import { coreOf, FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
 import { firstRead, Reads } from './reads.js'
 import { Reign } from './reign.js'
+import { Resigning } from './resigning.js'
 import { Snapshots } from './snapshots.js'
 import { beginning, statusOf, successorOf } from './standing.js'
 
@@ -56,6 +57,7 @@ export class RaftLog implements ReplicatedLog {
   /** Null where nobody else is to hear. */
   readonly #notices: Notices | null
   readonly #reign: Reign
+  readonly #resigning: Resigning
   #snapshots: Snapshots | null = null
   #core!: Raft<ReplicaEntry>
   #follower!: LogFollower
@@ -107,11 +109,16 @@ export class RaftLog implements ReplicatedLog {
     const { transport, clock } = options
     this.#notices = transport && new Notices(clock, identity.memberId, () => this.#input(() => {}))
     this.#flushes = new Flushes(options, (write) => this.#flushed(write))
+    this.#resigning = new Resigning(options, {
+      status: () => (this.#state === 'live' ? this.#core.status : null),
+      handOver: () => this.transferLeadership(null),
+      fatal,
+    })
     this.#fetching = new Fetching({
-      store: options.store,
-      self: this.#self,
+      ...{ store: options.store, self: this.#self },
       fetched: (to, entries) => this.#input(() => this.#core.fetched(to, entries)),
       failed: (to) => this.#input(() => this.#core.fetchFailed(to)),
+      broken: (error) => this.#resigning.broken(error),
       fatal,
     })
   }
@@ -163,6 +170,7 @@ export class RaftLog implements ReplicatedLog {
     this.#reads.tick()
     this.#snapshots?.tick()
     this.#input(() => this.#core.tick())
+    this.#resigning.tick()
   }
 
   append(drafts: readonly Draft[]): LogIndex {
@@ -327,18 +335,16 @@ export class RaftLog implements ReplicatedLog {
       if (this.#state !== 'live') return
       this.#follower.apply(entry)
       this.#appliedIndex = entry.index
-      if (entry.reconfigures) this.#reconfigured()
+      if (entry.reconfigures) {
+        this.#core.reconfigured(this.#configuration)
+        this.#links.keep(this.#self, this.#configuration.addresses)
+      }
       spent(entry)
     }
     this.#core.applied(this.#appliedIndex)
     this.#reads.applied()
     if (bytesOf(entries) >= REPLICA_LIMITS.applyBytes) this.#pumpSoon()
     else this.#again = true
-  }
-
-  #reconfigured(): void {
-    this.#core.reconfigured(this.#configuration)
-    this.#links.keep(this.#self, this.#configuration.addresses)
   }
 
   #linked(peer: PeerId, change: 'up' | 'down' | 'room'): void {
@@ -354,7 +360,11 @@ export class RaftLog implements ReplicatedLog {
     const { store, clock, telemetry } = this.#options
     return new Snapshots({
       ...{ store, clock, telemetry, follower, links: this.#links },
-      checkpointed: () => this.#checkpointed(),
+      checkpointed: () =>
+        this.#flushes.carrying(() => {
+          this.#follower.checkpoint()
+          this.flush()
+        }),
       needed: ({ index, term }) => this.#state === 'live' && this.#core.needsSnapshot(index, term),
       paused: async () => {
         this.#installing = true
@@ -362,16 +372,8 @@ export class RaftLog implements ReplicatedLog {
       },
       resumed: (installed, head) => this.#resumed(installed, head),
       failed: (to) => this.#input(() => this.#core.snapshotFailed(to)),
+      broken: (error) => this.#resigning.broken(error),
     })
-  }
-
-  async #checkpointed(): Promise<void> {
-    await this.#flushes.end()
-    const { busy } = this.#flushes
-    this.#follower.checkpoint()
-    this.flush()
-    await this.#flushes.end()
-    if (busy) await this.#flushes.end() // it travels in the next one
   }
 
   #resumed(installed: Recovered | null, { index, term }: SnapshotHead): void {

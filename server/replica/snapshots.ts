@@ -28,6 +28,8 @@ export interface SnapshotsOptions {
   readonly resumed: (installed: Recovered | null, head: SnapshotHead) => void
   /** The follower could not be served. */
   readonly failed: (to: PeerId) => void
+  /** The own store could not be read for it. */
+  readonly broken: (error: unknown) => void
 }
 
 export class Snapshots {
@@ -37,10 +39,10 @@ export class Snapshots {
 
   constructor(options: SnapshotsOptions) {
     this.#options = options
-    const { store, clock, telemetry, links, checkpointed, needed, failed } = options
+    const { store, clock, telemetry, links, checkpointed, needed, failed, broken } = options
     const send = (to: PeerId, bytes: Uint8Array) => links.bulk(to, bytes)
     const nowMs = () => clock.monotonicMs()
-    this.#handover = new Handover({ store, telemetry, nowMs, checkpointed, send, failed })
+    this.#handover = new Handover({ store, telemetry, nowMs, checkpointed, send, failed, broken })
     this.#takeover = new Takeover({
       store,
       telemetry,

@@ -68,11 +68,13 @@ export class Takeover {
       this.#refuse(transfer, 'what it brings is here already')
       return
     }
+    if (incoming.complete && seq === transfer.next - 1) {
+      transfer.installing = true
+      await this.#options.install(incoming, head)
+      this.#transfer = null
+    }
+    // Of the last one only now: until then the leader keeps what follows, and notices where a refusal is lost.
     this.#options.send(from, encodeBulk(BULK.taken, id, seq))
-    if (!incoming.complete || seq !== transfer.next - 1) return
-    transfer.installing = true
-    await this.#options.install(incoming, head)
-    this.#transfer = null
   }
 
   #refuse(transfer: Transfer, reason: string): void {

@@ -12,12 +12,16 @@ const LENGTH_BYTES = 4
 
 /** The bytes of a backup. The snapshot is closed at the end, or when the loop over it is left. */
 export async function* backupBytes(snapshot: OutgoingSnapshot): AsyncGenerator<Uint8Array> {
-  yield MAGIC
-  for await (const chunk of snapshot.chunks()) {
-    const head = new Uint8Array(LENGTH_BYTES)
-    putU32(head, 0, chunk.length)
-    yield head
-    yield chunk
+  try {
+    yield MAGIC
+    for await (const chunk of snapshot.chunks()) {
+      const head = new Uint8Array(LENGTH_BYTES)
+      putU32(head, 0, chunk.length)
+      yield head
+      yield chunk
+    }
+  } finally {
+    await snapshot.close()
   }
 }
 

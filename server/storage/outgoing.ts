@@ -26,6 +26,7 @@ export class Outgoing implements OutgoingSnapshot {
   readonly #live: number
   readonly #closed: () => void
   #closing: Promise<void> | null = null
+  #viewEnd: Promise<void> | null = null
 
   private constructor(view: VolumeView, live: number, head: SnapshotHead, closed: () => void) {
     this.#view = view
@@ -58,7 +59,7 @@ export class Outgoing implements OutgoingSnapshot {
     } catch (error) {
       throw asRefusal(error)
     } finally {
-      await this.close()
+      await this.#endView()
     }
   }
 
@@ -79,9 +80,15 @@ export class Outgoing implements OutgoingSnapshot {
     if (!digest.agrees(this.head)) throw new Damage('The state is not the one that the marker names.')
   }
 
+  /** Until then the log keeps what follows. */
   close(): Promise<void> {
-    this.#closing ??= this.#view.close().finally(this.#closed)
+    this.#closing ??= this.#endView().finally(this.#closed)
     return this.#closing
+  }
+
+  #endView(): Promise<void> {
+    this.#viewEnd ??= this.#view.close()
+    return this.#viewEnd
   }
 }
 

@@ -1,8 +1,13 @@
 /** A member that was away for longer than the log is kept takes a snapshot over. */
 import { ERRORS, logIndex, OK } from '@leasehold/protocol'
+import { CHANNEL } from '@leasehold/server/ports'
+import { REPLICA_LIMITS } from '@leasehold/server/replica'
 import t from 'tap'
 import { Cluster, type Member } from './cluster.js'
 import { acquire, agree, release, tokenOf } from './commands.js'
+
+/** The kind of a bulk message that says that a snapshot was given up. */
+const REFUSED = 3
 
 /** Writes down and forgets the log until it no longer reaches back to where this member stands. */
 async function outrun(cluster: Cluster, behind: Member): Promise<void> {
@@ -72,6 +77,83 @@ t.test('a batch that was executed while its member was away is not called unexec
   await t.rejects(outrun(cluster, behind), /not within/)
   cluster.network.heal()
   t.equal((await cluster.until(asked.last)).code, ERRORS.OUTCOME_UNKNOWN.wire)
+  await agree(t, cluster)
+  await cluster.close()
+})
+
+/** A row that every snapshot reads, of the first segment of the audit, is damaged under a member that runs. */
+function damage(member: Member): void {
+  const [key, value] = member.disk.rows().find(([row]) => row[1] === 'a'.charCodeAt(0))!
+  const flipped = Uint8Array.from(value)
+  flipped[flipped.length - 1]! ^= 4
+  member.disk.damageRow(key, flipped)
+}
+
+t.test('a leader whose own data is damaged hands its office to a member that can serve, and ends', async (t) => {
+  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
+  const [behind, other] = cluster.followers as [Member, Member]
+  const { leader } = cluster
+  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
+  await t.rejects(outrun(cluster, behind), /not within/)
+  damage(leader)
+  cluster.network.heal()
+  await t.rejects(cluster.run(2_000), { code: 'DAMAGED' }, 'the process ends, and says why')
+  t.equal(other.replica.status.role, 'leader', 'somebody else led by then')
+  cluster.fatals.splice(0)
+  await leader.kill()
+  await cluster.settled()
+  t.ok(behind.replica.status.appliedIndex > 60, 'the member that was behind is served by the new leader')
+  t.equal((await behind.call(acquire('after'))).code, OK)
+  // What is damaged stops no start of its own: its history is whole elsewhere.
+  await leader.start({ tailEntries: 8 })
+  await cluster.settled()
+  t.equal((await leader.call(acquire('later'))).code, OK)
+  await cluster.close()
+})
+
+t.test('a leader whose own data is damaged ends also where nobody can take over', async (t) => {
+  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
+  const [behind, other] = cluster.followers as [Member, Member]
+  const { leader } = cluster
+  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
+  await t.rejects(outrun(cluster, behind), /not within/)
+  await other.kill()
+  damage(leader)
+  cluster.network.heal()
+  await t.rejects(cluster.run(2_000), { code: 'DAMAGED' })
+  cluster.fatals.splice(0)
+  await leader.kill()
+  await other.start({ tailEntries: 8 })
+  await cluster.settled()
+  t.ok(behind.replica.status.appliedIndex > 60)
+  t.equal((await behind.call(acquire('after'))).code, OK)
+  await cluster.close()
+})
+
+t.test('a refusal that is lost on its way keeps no member behind', async (t) => {
+  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
+  const [behind, other] = cluster.followers as [Member, Member]
+  const { leader } = cluster
+  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
+  await t.rejects(outrun(cluster, behind), /not within/)
+  let refused = 0
+  cluster.network.swallow = ({ from, channel, bytes }) => {
+    const lost = from === behind.peer && channel === CHANNEL.bulk && bytes[0] === REFUSED && refused === 0
+    if (lost) refused++
+    return lost
+  }
+  // The copy does not verify there, once.
+  const { receiveSnapshot } = behind.store
+  behind.store.receiveSnapshot = () => {
+    behind.store.receiveSnapshot = receiveSnapshot
+    const incoming = receiveSnapshot.call(behind.store)
+    incoming.install = () => Promise.reject(new Error('it does not verify'))
+    return incoming
+  }
+  cluster.network.heal()
+  await cluster.run(REPLICA_LIMITS.snapshotInstallMsMax + 5_000)
+  t.equal(refused, 1)
+  t.ok(behind.replica.status.appliedIndex > 60)
   await agree(t, cluster)
   await cluster.close()
 })

@@ -29,6 +29,8 @@ export class Network {
   readonly #cut = new Set<string>()
   /** Sees each message as it is sent; false loses it, and with it the link. */
   before: (sent: Sent) => boolean = () => true
+  /** True for a message that is lost while its link stands. */
+  swallow: (sent: Sent) => boolean = () => false
 
   constructor(clock: VirtualClock) {
     this.#clock = clock
@@ -113,6 +115,7 @@ export class Network {
       this.#clock.after(LATENCY_MS, () => this.#down(from, to))
       return true
     }
+    if (this.swallow({ from, to, channel, bytes })) return true
     this.#clock.after(LATENCY_MS, () => {
       if (this.#cut.has(key) || this.#links.get(key) !== link) return
       this.#stations.get(to)?.listener.message(from, channel, bytes)
