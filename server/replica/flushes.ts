@@ -53,17 +53,21 @@ export class Flushes {
 
   readonly #flushed = (): void => {
     const write = this.#write
+    const { clock, telemetry } = this.#options
+    const seconds = (clock.monotonicMs() - this.#startedMs) / 1_000
+    const commands = commandsIn(write)
     this.#write = null
     this.#running = false
-    this.#report(write)
+    // Whoever waits for an answer comes before those who measure.
     this.#done(write)
+    telemetry.flush(seconds, commands)
     for (const landed of this.#landed.splice(0)) landed()
   }
+}
 
-  #report(write: Write<ReplicaEntry> | null): void {
-    const { clock, telemetry } = this.#options
-    let commands = 0
-    for (const entry of write?.entries ?? []) if (entry.batch > 0) commands += entry.commands.length
-    telemetry.flush((clock.monotonicMs() - this.#startedMs) / 1_000, commands)
-  }
+/** Of clients. Asked before they are applied: afterwards an entry has none. */
+function commandsIn(write: Write<ReplicaEntry> | null): number {
+  let commands = 0
+  for (const entry of write?.entries ?? []) if (entry.batch > 0) commands += entry.commands.length
+  return commands
 }

@@ -19,7 +19,7 @@ export interface Draft {
   readonly batch: number
   readonly commands: readonly Command[]
   /** The commands as encodeCommands gives them, where at hand. */
-  readonly body?: Uint8Array
+  readonly body?: Uint8Array | undefined
 }
 
 export interface LogFollower {

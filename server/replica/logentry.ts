@@ -13,6 +13,7 @@ import {
 } from '@leasehold/protocol'
 import type { Entry } from '../machine/index.js'
 import type { LogEntry } from '../raft/index.js'
+import type { Draft } from './log.js'
 
 export interface ReplicaEntry extends Entry, LogEntry {
   /** Until it is applied; then its body says all of it. */
@@ -24,10 +25,14 @@ export interface ReplicaEntry extends Entry, LogEntry {
 const HEAD_BYTES = 96
 
 export function carried(entry: Entry): ReplicaEntry {
-  const { term, index, timeMs, wallMs, member, run, batch, commands } = entry
-  const body = entry.body ?? encodeCommands(commands)
+  return placed(entry, entry.term, entry.index)
+}
+
+function placed(draft: Draft, term: Term, index: LogIndex): ReplicaEntry {
+  const { timeMs, wallMs, member, run, batch, commands } = draft
+  const body = draft.body ?? encodeCommands(commands)
   const bytes = body.length + HEAD_BYTES
-  return { term, index, timeMs, wallMs, member, run, batch, commands, body, bytes, reconfigures: reconfigures(entry) }
+  return { term, index, timeMs, wallMs, member, run, batch, commands, body, bytes, reconfigures: reconfigures(draft) }
 }
 
 export function bytesOf(entries: readonly ReplicaEntry[]): number {
@@ -45,7 +50,7 @@ export function commandsOf(entries: readonly ReplicaEntry[]): number {
 
 /** The entries that a leader makes of these, from `first` on. Throws where a stamp is below the one before it. */
 export function entered(
-  drafts: readonly Omit<Entry, 'term' | 'index'>[],
+  drafts: readonly Draft[],
   term: Term,
   first: LogIndex,
   lastTimeMs: ClusterMs,
@@ -54,7 +59,7 @@ export function entered(
   return drafts.map((draft, i) => {
     if (draft.timeMs < timeMs) throw new Error('cluster time never goes back')
     timeMs = draft.timeMs
-    return carried({ ...draft, term, index: logIndex(first + i) })
+    return placed(draft, term, logIndex(first + i))
   })
 }
 

@@ -287,7 +287,7 @@ export class Outbound {
     const member = this.#memberId
     const drafts: Draft[] = []
     const add = (from: string, of: Run, batch: number, commands: readonly Command[], body?: Uint8Array) =>
-      drafts.push({ timeMs: stamp, wallMs: wall, member: from, run: of, batch, commands, ...(body && { body }) })
+      drafts.push({ timeMs: stamp, wallMs: wall, member: from, run: of, batch, commands, body })
     if (this.admission.due(nowMs)) {
       add(member, NO_RUN, 0, [this.admission.command])
       this.admission.asked(nowMs)
