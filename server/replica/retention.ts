@@ -27,7 +27,10 @@ export class Retention {
     this.#bytesMax = options.auditBytes ?? REPLICA_LIMITS.auditBytes
   }
 
-  /** The last event that is past its time, or null. One check at a time. Throws what reading throws (AUDIT_CORRUPT). */
+  /**
+   * The last event that is past its time, or null. One check at a time. Throws what reading throws (AUDIT_CORRUPT), except while there is
+   * too much of it: what cannot be dated any more must not fill the disk.
+   */
   async due(clusterMs: number): Promise<AuditSeq | null> {
     if (this.#checking) return null
     this.#checking = true
@@ -36,7 +39,7 @@ export class Retention {
       if (first > last) return null
       const bySize = this.#pastBytes()
       const cutoffMs = clusterMs - this.#ageMs
-      const byAge = oldestMs < cutoffMs ? await this.#pastAge(first, last, cutoffMs) : 0
+      const byAge = oldestMs < cutoffMs ? await this.#pastAge(first, last, cutoffMs, bySize) : 0
       const through = Math.min(Math.max(bySize, byAge), first + REPLICA_LIMITS.auditTrimEventsMax - 1)
       return through >= first ? auditSeq(through) : null
     } finally {
@@ -52,12 +55,16 @@ export class Retention {
   }
 
   /** The last event before the cutoff; cluster times of events never go back, so halving finds it. */
-  async #pastAge(first: AuditSeq, last: AuditSeq, cutoffMs: number): Promise<number> {
+  async #pastAge(first: AuditSeq, last: AuditSeq, cutoffMs: number, bySize: number): Promise<number> {
     let past = first - 1
     let young = Math.min(last, first + REPLICA_LIMITS.auditTrimEventsMax) + 1
     while (young - past > 1) {
       const middle = Math.floor((past + young) / 2)
-      const page = await this.#store.readEvents({ after: auditSeq(middle - 1), limit: 1 })
+      const page = await this.#store.readEvents({ after: auditSeq(middle - 1), limit: 1 }).catch((error) => {
+        if (bySize > 0) return null
+        throw error
+      })
+      if (page === null) return past
       const event = page.events[0]
       if (event !== undefined && event.clusterMs < cutoffMs) past = middle
       else young = middle

@@ -207,11 +207,27 @@ export const replicaFaults: readonly Fault[] = [
   },
   {
     name: 'replica: who finds its own data damaged ends without a successor',
-    claim: 'a leader whose own data is damaged hands its office to a member that can serve, and ends',
+    claim: 'who finds its own data damaged ends, unless it is the sole voter: it tries to hand over for a while',
     file: 'server/replica/resigning.ts',
     find: '!leads || clock',
     replace: 'leads || clock',
     tests: [test('lagging')],
+  },
+  {
+    name: 'replica: damage of the history ends the service of a single server',
+    claim: 'who finds its own data damaged ends, unless it is the sole voter',
+    file: 'server/replica/resigning.ts',
+    find: 'if (goesOn) return false',
+    replace: 'if (goesOn && voters.length === 0) return false',
+    tests: [test('lagging')],
+  },
+  {
+    name: 'replica: history that cannot be dated is kept without a bound',
+    claim: 'an audit that cannot be dated any more is trimmed by size all the same',
+    file: 'server/replica/retention.ts',
+    find: 'if (bySize > 0) return null',
+    replace: 'if (bySize < 0) return null',
+    tests: [test('upkeep')],
   },
   {
     name: 'replica: the last chunk of a snapshot is acknowledged before it is installed',

@@ -1,8 +1,9 @@
 /** A member that was away for longer than the log is kept takes a snapshot over. */
 import { ERRORS, logIndex, OK } from '@leasehold/protocol'
-import { CHANNEL } from '@leasehold/server/ports'
-import { REPLICA_LIMITS } from '@leasehold/server/replica'
+import { CHANNEL, silent } from '@leasehold/server/ports'
+import { REPLICA_LIMITS, Resigning, type ResigningHooks } from '@leasehold/server/replica'
 import t from 'tap'
+import { VirtualClock } from '../support/virtualclock.js'
 import { Cluster, type Member } from './cluster.js'
 import { acquire, agree, release, tokenOf } from './commands.js'
 
@@ -156,4 +157,44 @@ t.test('a refusal that is lost on its way keeps no member behind', async (t) => 
   t.ok(behind.replica.status.appliedIndex > 60)
   await agree(t, cluster)
   await cluster.close()
+})
+
+t.test('who finds its own data damaged ends, unless it is the sole voter', async (t) => {
+  type Status = NonNullable<ReturnType<ResigningHooks['status']>>
+  const clock = new VirtualClock()
+  const hooks = (role: Status['role'], voters: string[], outgoing: string[]) => {
+    const said: string[] = []
+    const configuration = { voters, outgoing, learners: ['n9@d'], addresses: {} }
+    const resigning = new Resigning(
+      { clock, telemetry: silent },
+      {
+        status: () => ({ id: 'n1@a', role, configuration }) as unknown as Status,
+        handOver: () => said.push('hand over'),
+        fatal: ({ message }) => said.push(message),
+      },
+    )
+    return { said, resigning }
+  }
+  const sole = hooks('leader', ['n1@a'], [])
+  t.equal(sole.resigning.broken(new Error('damaged')), false, 'it is all there is')
+  sole.resigning.tick()
+  t.same(sole.said, [])
+  for (const [voters, outgoing] of [
+    [['n1@a', 'n2@b'], []],
+    [['n1@a'], ['n1@a', 'n2@b']],
+    [['n1@a', 'n2@b'], ['n1@a']],
+  ] as [string[], string[]][]) {
+    const one = hooks('leader', voters, outgoing)
+    t.equal(one.resigning.broken(new Error('damaged')), true)
+    t.equal(one.resigning.broken(new Error('again')), true)
+    await clock.run(REPLICA_LIMITS.handoverMsMax - 1)
+    one.resigning.tick()
+    t.same(one.said, ['hand over', 'hand over'], 'it tries for a while')
+    await clock.run(1)
+    one.resigning.tick()
+    t.equal(one.said.at(-1), 'damaged')
+  }
+  const deposed = hooks('follower', ['n1@a', 'n2@b'], [])
+  deposed.resigning.broken(new Error('damaged'))
+  t.same(deposed.said, ['damaged'], 'it has nothing to hand over')
 })

@@ -8,6 +8,7 @@ import {
   INTERNAL_OP,
   logIndex,
   OK,
+  ProtocolError,
   QUEUED,
   term,
   waiterId,
@@ -205,6 +206,16 @@ t.test('the audit is trimmed by age and by size, in bounded steps, through the l
   t.same(both, [399, null], 'one check at a time')
   store.audit = { first: auditSeq(1_001), last: auditSeq(1_000), bytes: 0, oldestMs: clusterMs(0) }
   t.equal(await byAge.due(9_000_000), null, 'an empty audit needs no trim')
+})
+
+t.test('an audit that cannot be dated any more is trimmed by size all the same', async (t) => {
+  const store = {
+    audit: { first: auditSeq(1), last: auditSeq(1_000), bytes: 100_000, oldestMs: clusterMs(1) },
+    readEvents: () => Promise.reject(new ProtocolError('AUDIT_CORRUPT', 'damaged')),
+  }
+  t.equal(await new Retention(store, { auditAgeMs: 5_000, auditBytes: 90_000 }).due(9_000_000), 100)
+  const enough = new Retention(store, { auditAgeMs: 5_000, auditBytes: 100_000 })
+  await t.rejects(enough.due(9_000_000), { code: 'AUDIT_CORRUPT' }, 'while there is room, it is said')
 })
 
 t.test('a trim becomes a command, and the store forgets when it is applied', async (t) => {
