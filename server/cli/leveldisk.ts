@@ -9,6 +9,7 @@ import { promisify } from 'node:util'
 import type { Disk, Slots, Volume } from '../ports/index.js'
 import { OWNER_FILE, StorageRefusal, VOLUME_NAME } from '../storage/index.js'
 import { diskRefusal } from './diskerrors.js'
+import { isLocked } from './levellock.js'
 import { verifyTables } from './leveltables.js'
 import { LevelVolume } from './levelvolume.js'
 
@@ -40,6 +41,7 @@ export class LevelDisk implements Disk {
       }
       await this.#take()
       try {
+        if (await isLocked(path)) throw new StorageRefusal('IN_USE', `The data directory ${this.path} is in use.`)
         // Before LevelDB opens it: it merges tables at once, and would write anew what is damaged as if it were whole.
         if (options.salvage !== true) await verifyTables(path)
         this.#volume = await LevelVolume.open(path, options, {

@@ -197,6 +197,14 @@ export const storageFaults: readonly Fault[] = [
     tests: [test('versions')],
   },
   {
+    name: 'storage: a directory in use is judged by its files first',
+    claim: 'a directory that is in use is not judged by its files',
+    file: 'server/cli/leveldisk.ts',
+    find: 'if (await isLocked(path)) throw',
+    replace: 'if (path === String(await isLocked(path))) throw',
+    tests: [test('leveldisk')],
+  },
+  {
     name: 'storage: a damaged table is opened all the same',
     claim: 'a flipped byte is recovered from exactly, or refused, and the second start does as the first',
     file: 'server/cli/leveldisk.ts',

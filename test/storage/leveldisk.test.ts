@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { clusterMs, logIndex } from '@leasehold/protocol'
 import { LevelDisk } from '@leasehold/server/cli'
@@ -43,19 +44,65 @@ t.test('a second open within the process is refused, and leaves the lock alone',
   await again.store.close()
 })
 
-/** What another process is told that opens the directory. */
-async function inAnotherProcess(path: string): Promise<{ code: string; message: string }> {
+t.test('a directory that is in use is called that, whatever its files look like meanwhile', async (t) => {
+  const path = join(t.testdir({}), 'data')
+  const disk = new LevelDisk(path)
+  const volume = await disk.openVolume({ create: true })
+  let ended = false
+  // Values that do not compress, more than the write buffer holds: tables come and go.
+  const load = (async () => {
+    for (let n = 0; !ended; n++) {
+      const batch = volume.batch()
+      for (let i = 0; i < 16; i++) batch.put(Buffer.from(`${(n * 16 + i) % 1_024}`), randomBytes(65_536))
+      await batch.commit()
+    }
+  })()
+  t.match(await inAnotherProcess(path, 10), { code: 'IN_USE', message: /process \d+/ })
+  ended = true
+  await load
+  await disk.close()
+  t.match(await inAnotherProcess(path), { code: 'OPENED' })
+})
+
+t.test('a directory that is in use is not judged by its files', async (t) => {
+  const path = join(t.testdir({}), 'data')
+  await (await openOn(await formed(new LevelDisk(path)))).store.close()
+  // Its rows come to stand in a table when it is opened again.
+  const { store } = await openOn(new LevelDisk(path))
+  const folder = join(path, 'volume')
+  const table = join(folder, readdirSync(folder).find((name) => name.endsWith('.ldb'))!)
+  const flip = () => {
+    const at = readFileSync(table).length >> 1
+    const file = openSync(table, 'r+')
+    writeSync(file, Uint8Array.of(readFileSync(table)[at]! ^ 4), 0, 1, at)
+    closeSync(file)
+  }
+  flip()
+  // Where the kernel lists no locks, the lock is only met after the files.
+  t.match(await inAnotherProcess(path), { code: existsSync('/proc/locks') ? 'IN_USE' : 'DAMAGED' })
+  await store.close()
+  t.match(await inAnotherProcess(path), { code: 'DAMAGED' })
+  flip()
+  t.match(await inAnotherProcess(path), { code: 'OPENED' })
+})
+
+/** What another process is told that opens the directory; the first that is not IN_USE of several tries, or the last. */
+async function inAnotherProcess(path: string, tries = 1): Promise<{ code: string; message: string }> {
   const script = `
     import { clusterMs, logIndex } from '@leasehold/protocol'
 import { LevelDisk } from '@leasehold/server/cli'
-    try {
-      await new LevelDisk(process.argv[1]).openVolume({ create: false })
-      console.log(JSON.stringify({ code: 'OPENED', message: '' }))
-    } catch (error) {
-      console.log(JSON.stringify({ code: error.code, message: error.message }))
+    let told = { code: 'IN_USE', message: '' }
+    for (let tries = Number(process.argv[2]); tries > 0 && told.code === 'IN_USE'; tries--) {
+      try {
+        await new LevelDisk(process.argv[1]).openVolume({ create: false })
+        told = { code: 'OPENED', message: '' }
+      } catch (error) {
+        told = { code: error.code, message: error.message }
+      }
     }
+    console.log(JSON.stringify(told))
     process.exit(0)`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, path], {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, path, `${tries}`], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''
