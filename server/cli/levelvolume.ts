@@ -1,8 +1,10 @@
 /** An ordered volume over LevelDB. Every commit is synced; nothing is ever written without it. */
 import { dirname } from 'node:path'
 import { Level } from 'level'
-import type { Key, Value, Volume, VolumeBatch, VolumeRange, VolumeView } from '../ports/index.js'
+import type { Key, PackedRows, Value, Volume, VolumeBatch, VolumeRange, VolumeView } from '../ports/index.js'
+import { packRows } from '../storage/index.js'
 import { diskRefusal } from './diskerrors.js'
+import { ReadingApart } from './levelapart.js'
 
 const MIB = 1_048_576
 
@@ -12,9 +14,15 @@ const OPTIONS = {
   // The log's entries come and go: in a large buffer most of them are gone before they are ever compacted.
   writeBufferSize: 32 * MIB,
   cacheSize: 16 * MIB,
+  // Readers in threads of their own share it. Other processes are kept out all the same.
+  multithreading: true,
 } as const
 
-type Database = Level<Uint8Array, Uint8Array>
+/** `level` is LevelDB itself where there is a file system, and says less of it than it can do. */
+type Database = Level<Uint8Array, Uint8Array> & {
+  /** Bytes of the tables that hold the range. */
+  approximateSize(from: Key, to: Key, options: { keyEncoding: 'view' }): Promise<number>
+}
 
 /** Now, or the moment of a view. */
 type Moment = { readonly snapshot?: ReturnType<Database['snapshot']> }
@@ -32,6 +40,8 @@ const SCAN_ROWS = 1_000
 const AHEAD_ROWS = 256
 /** Of what a scan reads ahead. */
 const SCAN_BYTES_MAX = 4 * MIB
+/** From about so many bytes on disk on, a thread of its own is worth its start. */
+const APART_BYTES_MIN = 2 * MIB
 
 /** Called when the volume is about to give up its lock, and once it has. */
 export interface VolumeHooks {
@@ -44,6 +54,7 @@ export class LevelVolume implements Volume {
   readonly #hooks: VolumeHooks
   /** The data directory. */
   readonly #path: string
+  readonly #apart = new Set<ReadingApart>()
   #closing: Promise<void> | null = null
 
   private constructor(database: Database, path: string, hooks: VolumeHooks) {
@@ -55,7 +66,7 @@ export class LevelVolume implements Volume {
   static async open(path: string, options: { create: boolean }, hooks: VolumeHooks): Promise<LevelVolume> {
     // Without `create`, LevelDB would make an empty database of a damaged one.
     const { create } = options
-    const database: Database = new Level(path, { ...OPTIONS, createIfMissing: create, errorIfExists: create })
+    const database = new Level(path, { ...OPTIONS, createIfMissing: create, errorIfExists: create }) as Database
     await database.open()
     return new LevelVolume(database, dirname(path), hooks)
   }
@@ -68,8 +79,8 @@ export class LevelVolume implements Volume {
     return this.#scan<Key>(range, bounds(range), {})
   }
 
-  scanText(range: VolumeRange) {
-    return this.#scan<string>(range, textBounds(range), {})
+  scanPacked(range: Omit<VolumeRange, 'reverse'>) {
+    return this.#scanPacked(range, textBounds(range))
   }
 
   view(): VolumeView {
@@ -77,8 +88,30 @@ export class LevelVolume implements Volume {
     return {
       get: (key) => this.#get(key, { snapshot }),
       scan: (range) => this.#scan<Key>(range, bounds(range), { snapshot }),
-      scanText: (range) => this.#scan<string>(range, textBounds(range), { snapshot }),
       close: () => snapshot.close(),
+    }
+  }
+
+  async *#scanPacked(range: VolumeRange, keys: Bounds<string>): AsyncGenerator<PackedRows> {
+    try {
+      const bytes = await this.#database.approximateSize(range.from, range.to, { keyEncoding: 'view' })
+      if (bytes >= APART_BYTES_MIN) yield* this.#scanApart(range, keys)
+      else for await (const rows of this.#scan<string>(range, keys, {})) yield packRows(rows)
+    } catch (error) {
+      throw diskRefusal(error, this.#path)
+    }
+  }
+
+  async *#scanApart({ chunkRows = SCAN_ROWS }: VolumeRange, { gte, lt }: Bounds<string>): AsyncGenerator<PackedRows> {
+    if (this.#closing !== null) throw new Error('the volume is closed')
+    const path = this.#database.location
+    const reading = new ReadingApart({ path, gte, lt, chunkRows, chunkBytesMax: SCAN_BYTES_MAX })
+    this.#apart.add(reading)
+    try {
+      yield* reading.rows()
+    } finally {
+      await reading.close()
+      this.#apart.delete(reading)
     }
   }
 
@@ -137,6 +170,7 @@ export class LevelVolume implements Volume {
 
   async #close(): Promise<void> {
     await this.#hooks.closing()
+    await Promise.all([...this.#apart].map((reading) => reading.close()))
     await this.#database.close()
     this.#hooks.closed()
   }

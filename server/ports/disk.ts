@@ -40,12 +40,17 @@ export interface VolumeRange {
   readonly chunkRows?: number
 }
 
+/** Rows side by side in one buffer: each row's key, then its value, then the next row's key. */
+export interface PackedRows {
+  readonly bytes: Uint8Array
+  /** Two numbers for each row: where its key ends, and where its value ends. */
+  readonly ends: Int32Array
+}
+
 export interface VolumeReader {
   get(key: Key): Promise<Value | undefined>
   /** Rows with `from <= key < to` in key order, or in reverse, in chunks of at most `chunkRows`. A consistent view of its start. */
   scan(range: VolumeRange): AsyncIterable<readonly (readonly [Key, Value])[]>
-  /** The same with keys as text, which costs half as much. A key that is not UTF-8 comes as the text of another one. Bounds are ASCII. */
-  scanText(range: VolumeRange): AsyncIterable<readonly (readonly [string, Value])[]>
 }
 
 /** All rows as they stood at one moment, between two batches. */
@@ -55,6 +60,11 @@ export interface VolumeView extends VolumeReader {
 }
 
 export interface Volume extends VolumeReader {
+  /**
+   * Rows as `scan` has them, in key order, at a third of its cost: for a million of them. A key that is not UTF-8 comes as another
+   * one. Bounds are ASCII.
+   */
+  scanPacked(range: Omit<VolumeRange, 'reverse'>): AsyncIterable<PackedRows>
   /** Of this very moment. To be closed: as long as it is open, what is replaced stays on disk. */
   view(): VolumeView
   /** A batch under construction. Nothing is visible, or durable, before its commit. */

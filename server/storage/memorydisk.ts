@@ -9,6 +9,7 @@
 import type { Disk, Key, Slots, Value, Volume, VolumeBatch, VolumeRange } from '../ports/index.js'
 import { VOLUME_NAME } from './files.js'
 import { MemoryRows, type RowChange } from './memoryrows.js'
+import { packRows } from './packed.js'
 import { StorageRefusal } from './refusal.js'
 
 /** Something that changes the disk. Each is whole or not at all: a batch, a replaced file, a slot (a sector). */
@@ -141,9 +142,9 @@ export class MemoryDisk implements Disk {
         alive()
         return this.#scan(rows, range)
       },
-      scanText: (range) => {
+      scanPacked: (range) => {
         alive()
-        return this.#scanText(rows, range)
+        return this.#scanPacked(rows, range)
       },
       view: () => {
         alive()
@@ -151,7 +152,6 @@ export class MemoryDisk implements Disk {
         return {
           get: async (key) => then.get(key),
           scan: (range) => this.#scan(then, range),
-          scanText: (range) => this.#scanText(then, range),
           close: async () => {},
         }
       },
@@ -165,9 +165,9 @@ export class MemoryDisk implements Disk {
     }
   }
 
-  async *#scanText(rows: MemoryRows, range: VolumeRange) {
+  async *#scanPacked(rows: MemoryRows, range: VolumeRange) {
     for await (const chunk of this.#scan(rows, range)) {
-      yield chunk.map(([key, value]) => [Buffer.from(key).toString('utf8'), value] as const)
+      yield packRows(chunk.map(([key, value]) => [Buffer.from(key).toString('utf8'), value] as const))
     }
   }
 

@@ -14,10 +14,10 @@ export class PlainRow {
   #end = 0
 
   /** The fields in `bytes[from, end)`, or null where they are not plain. */
-  read(bytes: Uint8Array, from: number): unknown[] | null {
+  read(bytes: Uint8Array, from: number, end = bytes.length): unknown[] | null {
     this.#bytes = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
     this.#at = from
-    this.#end = bytes.length
+    this.#end = end
     const count = this.#count()
     if (count < 0) return null
     const fields = new Array<unknown>(count)

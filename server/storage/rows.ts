@@ -9,8 +9,8 @@ import { Damage } from './refusal.js'
 /** Bytes in front of a row's payload. */
 export const ROW_HEAD_BYTES = 4
 
-export function rowChecksum(key: Uint8Array, value: Uint8Array, keyBytes = key.length): number {
-  return crc32c(value, ROW_HEAD_BYTES, value.length, crc32c(key, 1, keyBytes))
+export function rowChecksum(key: Uint8Array, value: Uint8Array): number {
+  return crc32c(value, ROW_HEAD_BYTES, value.length, crc32c(key, 1))
 }
 
 /** Writes the checksum into the head that the value keeps free. Returns it, signed. */
@@ -28,10 +28,18 @@ export function wrapRow(key: Uint8Array, payload: Uint8Array): Uint8Array {
   return value
 }
 
-/** The checked row's checksum, signed. The key is the first `keyBytes` of `key`. Throws Damage. */
-export function verifyRow(key: Uint8Array, value: Uint8Array, what: string, keyBytes = key.length): number {
-  const checksum = rowChecksum(key, value, keyBytes)
+/** The checked row's checksum, signed. Throws Damage. */
+export function verifyRow(key: Uint8Array, value: Uint8Array, what: string): number {
+  const checksum = rowChecksum(key, value)
   if (value.length < ROW_HEAD_BYTES || getU32(value, 0) !== checksum >>> 0)
+    throw new Damage(`${what} fails its checksum.`)
+  return checksum
+}
+
+/** The same of a row whose key is `bytes[from, valueFrom)`, and its value `bytes[valueFrom, to)`. */
+export function verifyPacked(bytes: Uint8Array, from: number, valueFrom: number, to: number, what: string): number {
+  const checksum = crc32c(bytes, valueFrom + ROW_HEAD_BYTES, to, crc32c(bytes, from + 1, valueFrom))
+  if (to - valueFrom < ROW_HEAD_BYTES || getU32(bytes, valueFrom) !== checksum >>> 0)
     throw new Damage(`${what} fails its checksum.`)
   return checksum
 }

@@ -11,12 +11,10 @@ import { Digest, markOf } from './digest.js'
 import { KIND, kindEnd, plainKey, tablePrefix } from './keys.js'
 import { PlainRow } from './plainrow.js'
 import { StorageRefusal } from './refusal.js'
-import { ROW_HEAD_BYTES, sealRow, verifyRow } from './rows.js'
+import { ROW_HEAD_BYTES, sealRow, verifyPacked } from './rows.js'
 
 export const KEY_BYTES_MAX = 1_024
-const CHUNK_ROWS = 1_024
-/** A key with what stands in front of it. */
-const SCRATCH_BYTES = 2 * KEY_BYTES_MAX
+const CHUNK_ROWS = 4_096
 
 /** One for all rows: a decoder's warmth is most of its speed. */
 const decoder = new Decoder()
@@ -70,17 +68,20 @@ export class StateTables {
     this.digest = new Digest()
     const range = { from: plainKey(this.#live, KIND.state), to: kindEnd(this.#live, KIND.state), chunkRows: CHUNK_ROWS }
     let current: { readonly table: StoredTable; readonly prefix: Uint8Array } | undefined
-    // One buffer for all keys. A text that does not fit is no key of ours, and fails the checksum.
-    const key = Buffer.alloc(SCRATCH_BYTES)
-    for await (const chunk of volume.scanText(range)) {
-      for (let at = 0; at < chunk.length; at += 1) {
-        const [text, value] = chunk[at]!
-        const keyBytes = key.write(text)
-        const mark = markOf(verifyRow(key, value, 'A row of the state', keyBytes))
-        if (current === undefined || !startsWith(key, current.prefix)) current = this.#tableOf(key)
+    for await (const { bytes, ends } of volume.scanPacked(range)) {
+      const packed = bufferOf(bytes)
+      let from = 0
+      for (let at = 0; at < ends.length; at += 2) {
+        const valueFrom = ends[at]!
+        const to = ends[at + 1]!
+        const mark = markOf(verifyPacked(packed, from, valueFrom, to, 'A row of the state'))
+        if (current === undefined || !startsWith(packed, current.prefix, from, valueFrom)) {
+          current = this.#tableOf(packed.subarray(from, valueFrom))
+        }
         this.digest.add(mark)
-        // Not cut from the text, which would stay in memory as a whole.
-        loadRow(current.table, key.toString('utf8', current.prefix.length, keyBytes), value, mark)
+        const key = packed.toString('utf8', from + current.prefix.length, valueFrom)
+        loadRow(current.table, key, packed, valueFrom + ROW_HEAD_BYTES, to, mark)
+        from = to
       }
     }
   }
@@ -93,7 +94,7 @@ export class StateTables {
   /** Loads one row that was checked. */
   loadOne(key: Uint8Array, value: Uint8Array, mark: number): void {
     const { table, prefix } = this.#tableOf(key)
-    loadRow(table, textOf(key, prefix.length), value, mark)
+    loadRow(table, bufferOf(key).toString('utf8', prefix.length), value, ROW_HEAD_BYTES, value.length, mark)
   }
 
   #tableOf(key: Uint8Array): { readonly table: StoredTable; readonly prefix: Uint8Array } {
@@ -104,9 +105,10 @@ export class StateTables {
   }
 }
 
-function loadRow(table: StoredTable, key: string, value: Uint8Array, mark: number): void {
+/** The fields stand in `bytes[from, to)`. */
+function loadRow(table: StoredTable, key: string, bytes: Uint8Array, from: number, to: number, mark: number): void {
   try {
-    const fields = plain.read(value, ROW_HEAD_BYTES) ?? (decoder.decode(value.subarray(ROW_HEAD_BYTES)) as unknown[])
+    const fields = plain.read(bytes, from, to) ?? (decoder.decode(bytes.subarray(from, to)) as unknown[])
     table.load(key, fields, mark)
   } catch (error) {
     // Its checksum is right: it is as some other version wrote it.
@@ -114,13 +116,13 @@ function loadRow(table: StoredTable, key: string, value: Uint8Array, mark: numbe
   }
 }
 
-function textOf(bytes: Uint8Array, from: number): string {
-  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  return buffer.toString('utf8', from)
+function bufferOf(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
-function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
-  if (key.length < prefix.length) return false
-  for (let at = 0; at < prefix.length; at += 1) if (key[at] !== prefix[at]) return false
+/** Whether the key in `bytes[from, to)` does. */
+function startsWith(bytes: Uint8Array, prefix: Uint8Array, from = 0, to = bytes.length): boolean {
+  if (to - from < prefix.length) return false
+  for (let at = 0; at < prefix.length; at += 1) if (bytes[from + at] !== prefix[at]) return false
   return true
 }
