@@ -57,9 +57,16 @@ export class Following<E extends LogEntry> {
     outbox.send(from, { kind: MESSAGE.heartbeatReply, term, round: heartbeat.round })
   }
 
-  /** A snapshot is on its way, unless all of it is here already. */
+  /**
+   * A snapshot is on its way, unless all of it is here already. What could be acknowledged no more when a link broke is here without being
+   * known to be committed: a leader that has forgotten those entries would offer them, and this member would refuse them, for ever.
+   */
   onSnapshot(from: PeerId, offer: SnapshotOffer): void {
     const { log, outbox, term } = this.#node
+    if (log.termAt(offer.index) === offer.lastTerm) {
+      this.#agree(offer.index)
+      this.#commit(offer.index)
+    }
     if (log.commit < offer.index) return
     outbox.promise(from, { kind: MESSAGE.snapshotReply, term, installed: true, index: log.commit })
   }

@@ -137,6 +137,14 @@ const decisions: readonly Fault[] = [
     tests: [SCENES],
   },
   {
+    name: 'raft: what is there is said only where it is known to be committed',
+    claim: 'what a member has already is not offered to it for ever',
+    file: 'server/raft/following.ts',
+    find: 'if (log.termAt(offer.index) === offer.lastTerm) {',
+    replace: 'if (log.commit >= offer.index) {',
+    tests: [SCENES, 'test/replica/lagging.test.ts'],
+  },
+  {
     name: 'raft: what was agreed on before a snapshot is taken to be there after it',
     claim: 'messages may come while a snapshot is installed',
     file: 'server/raft/following.ts',

@@ -198,3 +198,41 @@ t.test('who finds its own data damaged ends, unless it is the sole voter', async
   deposed.resigning.broken(new Error('damaged'))
   t.same(deposed.said, ['damaged'], 'it has nothing to hand over')
 })
+
+t.test('what a member has already, and could not acknowledge, is not offered to it for ever', async (t) => {
+  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
+  const [behind, other] = cluster.followers as [Member, Member]
+  const { leader } = cluster
+  await cluster.run(1_000)
+  const stood = leader.replica.status.lastIndex
+  // Its disk hangs while it is sent everything, and its link breaks before it can say that all of it is there.
+  let go = () => {}
+  behind.disk.before = () => new Promise<void>((resolve) => (go = resolve))
+  for (let i = 0; i < 20; i++) {
+    const token = tokenOf(await leader.call(acquire(`busy/${i}`)))
+    await leader.call(release(`busy/${i}`, token))
+  }
+  const token = tokenOf(await leader.call(acquire('last')))
+  const before = leader.replica.status.lastIndex
+  leader.ask(release('last', token))
+  while (leader.replica.status.lastIndex === before) await cluster.run(0.1)
+  // The news that it is committed is lost.
+  cluster.network.swallow = ({ from, to }) => from === leader.peer && to === behind.peer
+  await cluster.run(200)
+  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
+  cluster.network.swallow = () => false
+  behind.disk.before = () => {}
+  go()
+  await cluster.run(100)
+  const last = leader.replica.status.lastIndex
+  t.equal(behind.replica.status.lastIndex, last, 'it has everything')
+  t.ok(behind.replica.status.appliedIndex < last, 'and does not know that it stands')
+  await t.rejects(async () => {
+    for await (const _ of leader.store.entries(logIndex(stood + 1), logIndex(stood + 1)));
+  }, 'the leader has forgotten some of it')
+  cluster.network.heal()
+  await cluster.run(3_000)
+  t.equal(leader.replica.status.lastIndex, last, 'nothing comes after it that would help')
+  t.equal(behind.replica.status.appliedIndex, last)
+  await cluster.close()
+})
