@@ -46,6 +46,11 @@ export class Gathering {
     return this.#batches.length === 0
   }
 
+  /** The batch that closes next, as it has gathered so far. */
+  get next(): Batch | null {
+    return this.#batches[0] ?? null
+  }
+
   /** False, with nothing added, when everything is full. */
   add(command: ClientCommand, to: Recipient, id: number, attempt: number, deadlineMs: number, nowMs: () => number) {
     const bytes = roughBytes(command)

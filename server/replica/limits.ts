@@ -40,6 +40,12 @@ export const REPLICA_LIMITS = {
   /** So long a follower's news of a commit waits for entries that carry it. */
   noticeMs: 2,
 
+  // who will only stand in a queue
+  /** So long he waits for others to be written with; */
+  patienceMs: 2,
+  /** and no longer where there are more of them: then they are company enough. */
+  patientCommands: 16,
+
   // snapshots
   /** Chunks on their way to one member. */
   snapshotWindow: 8,

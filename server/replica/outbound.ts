@@ -32,6 +32,7 @@ import { REPLICA_LIMITS } from './limits.js'
 import type { Draft, ReplicatedLog } from './log.js'
 import type { ReplicaOptions } from './options.js'
 import { Origin, type Pending } from './origin.js'
+import { Patience } from './patience.js'
 import type { Recipient } from './replica.js'
 import type { StateMachine } from './statemachine.js'
 
@@ -58,6 +59,7 @@ export class Outbound {
   readonly #origin = new Origin()
   readonly #inbound: InboundQueue
   readonly #beats = new Beats()
+  readonly #patience: Patience
   /** Of a leader's own: nothing of a client is in them, and they are not counted. */
   #orders: Command[] = []
   #leading = false
@@ -81,6 +83,8 @@ export class Outbound {
     this.gathering = new Gathering(options)
     this.#cluster = new ClusterClock(options.clock, () => options.log.quorumFresh)
     this.#inbound = new InboundQueue((to, refusal) => void options.log.send(to, refusal))
+    const taken = (name: string) => options.machine.lease(name) !== null
+    this.#patience = new Patience(options.clock, taken, () => hooks.guard(() => this.advance()))
     this.#leaderlessMs = options.clock.monotonicMs()
     const nonce = hex(options.random.bytes(NONCE_BYTES))
     const { memberId: member, url = '', peerUrl = '' } = options
@@ -259,9 +263,10 @@ export class Outbound {
     this.#refused = false
   }
 
-  /** Closes the next batch of this member. Null where there is nothing for it. */
-  #close(nowMs: number): Pending | null {
+  /** Closes the next batch of this member. Null where there is nothing for it, or nothing that hurries. `company`: others are written anyway. */
+  #close(nowMs: number, company: boolean): Pending | null {
     if (this.admission.run === null) return null
+    if (!company && !this.#beats.wanting && this.#patience.keeps(this.gathering.next, nowMs)) return null
     const batch = this.#takeBatch(nowMs)
     const own = this.#beats.takeOwn()
     if (batch === null && own.length === 0) return null
@@ -281,7 +286,8 @@ export class Outbound {
   /** All that is there goes into the log in one go, under one stamp. `first`: of a term; it is appended whatever there is. */
   #append(first: boolean): void {
     const nowMs = this.#clock.monotonicMs()
-    this.#close(nowMs)
+    const company = first || this.#beats.due || !this.#inbound.empty || this.#orders.length > 0
+    this.#close(nowMs, company)
     const stamp = this.#cluster.stamp()
     const wall = wallMs(this.#clock.wallMs())
     const member = this.#memberId
@@ -314,7 +320,7 @@ export class Outbound {
     if (own === null) return
     const push = () => this.#origin.send(({ number, body }) => this.#roomThere && send(own, number, body))
     push()
-    while (this.#roomThere && this.#origin.allSent && this.#close(nowMs) !== null) push()
+    while (this.#roomThere && this.#origin.allSent && this.#close(nowMs, false) !== null) push()
   }
 
   get #roomThere(): boolean {

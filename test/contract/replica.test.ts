@@ -1,5 +1,6 @@
 /** The contract, held by a replica over a disk in RAM: batches, flushes and beats included. */
 import { auditSeq, parseCommand } from '@leasehold/protocol'
+import { REPLICA_LIMITS } from '@leasehold/server/replica'
 import t from 'tap'
 import { Inbox, World } from '../support/world.js'
 import { leaseContract } from './leases.js'
@@ -18,7 +19,8 @@ class ReplicaWorld implements ContractWorld {
     return {
       send: (op, fields, attempt) => {
         const asked = inbox.ask(this.#world.replica, parseCommand(op, fields, sender), attempt)
-        void this.#world.clock.settle()
+        // Who only joins a queue is answered a moment later.
+        void this.#world.clock.run(REPLICA_LIMITS.patienceMs)
         return asked
       },
       lose: () => this.#world.replica.detach(inbox),

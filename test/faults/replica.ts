@@ -32,9 +32,9 @@ export const replicaFaults: readonly Fault[] = [
     name: 'replica: a batch is stamped when it opens',
     claim: 'the stamp of a batch is of the moment at which it closes',
     file: 'server/replica/outbound.ts',
-    find: 'this.#close(nowMs)\n    const stamp = this.#cluster.stamp()',
+    find: 'this.#close(nowMs, company)\n    const stamp = this.#cluster.stamp()',
     replace:
-      'const openedMs = this.#close(nowMs)?.batch?.openedMs ?? nowMs\n    const stamp = Math.max(this.#machine.timeMs, this.#cluster.stamp() - (nowMs - openedMs)) as ClusterMs',
+      'const openedMs = this.#close(nowMs, company)?.batch?.openedMs ?? nowMs\n    const stamp = Math.max(this.#machine.timeMs, this.#cluster.stamp() - (nowMs - openedMs)) as ClusterMs',
     tests: [test('pipeline')],
   },
   {
@@ -68,6 +68,30 @@ export const replicaFaults: readonly Fault[] = [
     find: 'promptCommands: 8,',
     replace: 'promptCommands: 0,',
     tests: [test('pipeline')],
+  },
+  {
+    name: 'replica: who only joins a queue is flushed alone',
+    claim: 'who will only stand in a queue has no flush of his own where others follow',
+    file: 'server/replica/limits.ts',
+    find: 'patienceMs: 2,',
+    replace: 'patienceMs: 0,',
+    tests: [test('patience')],
+  },
+  {
+    name: 'replica: who could be granted now is kept back',
+    claim: 'who waits for a name that is free is not kept back',
+    file: 'server/replica/patience.ts',
+    find: ' && this.#taken(command.name)',
+    replace: ' && (this.#taken(command.name) || true)',
+    tests: [test('patience')],
+  },
+  {
+    name: 'replica: who only joins a queue waits until others come, however long',
+    claim: 'where nobody follows he is written down after a moment',
+    file: 'server/replica/patience.ts',
+    find: 'this.#clock.after(leftMs, ',
+    replace: 'this.#clock.after(1_000 * leftMs, ',
+    tests: [test('patience')],
   },
   {
     name: 'replica: a late command is executed all the same',

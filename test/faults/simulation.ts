@@ -93,9 +93,9 @@ export const simulationFaults: readonly Fault[] = [
     name: 'simulation: a batch is stamped when it opens',
     claim: 'no lease ends before its client may count on it no more',
     file: 'server/replica/outbound.ts',
-    find: 'this.#close(nowMs)\n    const stamp = this.#cluster.stamp()',
+    find: 'this.#close(nowMs, company)\n    const stamp = this.#cluster.stamp()',
     replace:
-      'const openedMs = this.#close(nowMs)?.batch?.openedMs ?? nowMs\n    const stamp = Math.max(this.#machine.timeMs, this.#cluster.stamp() - (nowMs - openedMs)) as ClusterMs',
+      'const openedMs = this.#close(nowMs, company)?.batch?.openedMs ?? nowMs\n    const stamp = Math.max(this.#machine.timeMs, this.#cluster.stamp() - (nowMs - openedMs)) as ClusterMs',
     ...worlds,
   },
   {

@@ -11,6 +11,7 @@ import {
   clusterMs,
   fencingToken,
   INTERNAL_OP,
+  type LeaseView,
   type LogIndex,
   logIndex,
   OK,
@@ -138,6 +139,8 @@ export class FakeMachine implements StateMachine {
   readonly log: string[]
   readonly applied: Entry[] = []
   readonly lost: number[] = []
+  /** Names that somebody has, as readers see it. */
+  readonly taken = new Set<string>()
   /** What the next apply brings besides its replies. */
   next: Partial<Pick<Applied, 'settled' | 'revoked' | 'events' | 'moreDue'>> & { throws?: Error } = {}
   #waiters = new Map<string, number>()
@@ -156,8 +159,8 @@ export class FakeMachine implements StateMachine {
     const replies = entry.commands.map((command) => this.#reply(command))
     return { executed: true, replies, settled, revoked, events, moreDue }
   }
-  lease() {
-    return null
+  lease(name: string): LeaseView | null {
+    return this.taken.has(name) ? [name, 'holder', fencingToken(1), 1_000, 1_000, 'held', 0, null] : null
   }
   list() {
     return { leases: [], next: null }
