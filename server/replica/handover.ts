@@ -32,8 +32,10 @@ interface Transfer {
   /** All of it was sent. */
   whole: boolean
   over: boolean
-  /** When anything moved last. */
-  movedMs: number
+  /** The next chunk is being read: the own store is waited for, not the receiver. */
+  reading: boolean
+  /** Since anything moved. Gathered in clamped steps: waking up from a pause is nobody's silence. */
+  idleMs: number
   wake: () => void
 }
 
@@ -41,19 +43,26 @@ export class Handover {
   readonly #options: HandoverOptions
   readonly #transfers = new Map<PeerId, Transfer>()
   #lastId = 0
+  #tickedMs: number
 
   constructor(options: HandoverOptions) {
     this.#options = options
+    this.#tickedMs = options.nowMs()
   }
 
   start(peers: readonly PeerId[]): void {
     for (const to of peers) {
       this.#giveUp(this.#transfers.get(to))
-      const movedMs = this.#options.nowMs()
-      const transfer = { to, id: ++this.#lastId, sent: 0, taken: 0, whole: false, over: false, movedMs, wake: () => {} }
+      const transfer: Transfer = {
+        ...{ to, id: ++this.#lastId, sent: 0, taken: 0, whole: false, over: false },
+        ...{ reading: true, idleMs: 0, wake: () => {} },
+      }
       this.#transfers.set(to, transfer)
       // The transfer stands: where this member goes on all the same, it is tried again as one that has stalled, seldom.
-      this.#run(transfer).catch((error) => this.#options.broken(error))
+      this.#run(transfer).catch((error) => {
+        transfer.reading = false
+        this.#options.broken(error)
+      })
     }
   }
 
@@ -85,12 +94,17 @@ export class Handover {
 
   tick(): void {
     const nowMs = this.#options.nowMs()
+    const gainMs = Math.min(nowMs - this.#tickedMs, REPLICA_LIMITS.gainMsMax)
+    this.#tickedMs = nowMs
     for (const transfer of [...this.#transfers.values()]) {
       if (transfer.whole && transfer.taken === transfer.sent) continue
       // The last chunk is taken once all is installed.
       const installing = transfer.whole && transfer.taken === transfer.sent - 1
       const { snapshotStallMsMax, snapshotInstallMsMax } = REPLICA_LIMITS
-      if (nowMs - transfer.movedMs >= (installing ? snapshotInstallMsMax : snapshotStallMsMax)) this.#fail(transfer)
+      transfer.idleMs += gainMs
+      if (transfer.idleMs < (installing ? snapshotInstallMsMax : snapshotStallMsMax)) continue
+      if (transfer.reading) this.#options.broken(new Error(`a read hangs for ${snapshotStallMsMax / 1_000} s`))
+      this.#fail(transfer)
     }
   }
 
@@ -103,8 +117,12 @@ export class Handover {
       const { index } = snapshot.head
       telemetry.log('info', 'sending a snapshot', { to: transfer.to, index })
       for await (const chunk of snapshot.chunks()) {
+        transfer.reading = false
         if (!(await this.#push(transfer, chunk))) return
+        transfer.reading = true
+        transfer.idleMs = 0
       }
+      transfer.reading = false
       transfer.whole = true
       while (!transfer.over && transfer.taken < transfer.sent) await this.#next(transfer)
       if (!transfer.over) telemetry.log('info', 'snapshot sent', { to: transfer.to, index, chunks: transfer.sent })
@@ -134,7 +152,7 @@ export class Handover {
   }
 
   #moved(transfer: Transfer): void {
-    transfer.movedMs = this.#options.nowMs()
+    transfer.idleMs = 0
     transfer.wake()
   }
 

@@ -1,11 +1,13 @@
 /**
  * What a member does that finds its own store damaged while others need what it holds: it must not stay in an office that it cannot
  * fill. It hands leadership to a member that can, or waits for that in vain for a bounded time, and then ends the process. Nothing is lost
- * by that: where no other voter is up to date, nothing can be committed here either. Only a sole voter goes on, since without
- * it there is no service at all, and those that cannot be served have no vote.
+ * by that: where no other voter is up to date, nothing can be committed here either.
+ *
+ * It must not end where service needs it: where changes are committed now, and the others that answer could not commit any without it.
+ * Such a member hands over and follows; a sole voter stays in office, since it is all there is, and those it cannot serve have no vote.
  */
 import type { Clock, Telemetry } from '../ports/index.js'
-import type { RaftStatus } from '../raft/index.js'
+import type { PeerId, RaftStatus } from '../raft/index.js'
 import { REPLICA_LIMITS } from './limits.js'
 
 export interface ResigningOptions {
@@ -24,8 +26,9 @@ export interface ResigningHooks {
 export class Resigning {
   readonly #options: ResigningOptions
   readonly #hooks: ResigningHooks
-  /** Why the process is about to end, and when at the latest; null while all is well. */
+  /** Why it hands over, and when that is over at the latest; null while all is well. */
   #reason: Error | null = null
+  #ends = true
   #deadlineMs = 0
 
   constructor(options: ResigningOptions, hooks: ResigningHooks) {
@@ -36,23 +39,38 @@ export class Resigning {
   /** Something of the own store that another member needs cannot be read. False where this member goes on all the same. */
   broken(error: unknown): boolean {
     const status = this.#hooks.status()
-    if (status === null || this.#reason !== null) return true
+    if (status === null) return true
+    if (this.#reason !== null) return this.#ends
     const { clock, telemetry } = this.#options
-    const { voters, outgoing } = status.configuration
-    const goesOn = [...voters, ...outgoing].every((peer) => peer === status.id)
-    telemetry.log('error', 'own data damaged', { reason: String(error), goesOn })
-    if (goesOn) return false
+    this.#ends = !isNeeded(status)
+    telemetry.log('error', 'own data damaged', { reason: String(error), goesOn: !this.#ends })
     this.#reason = error instanceof Error ? error : new Error(String(error))
     this.#deadlineMs = clock.monotonicMs() + REPLICA_LIMITS.handoverMsMax
     this.tick()
-    return true
+    return this.#ends
   }
 
   tick(): void {
     if (this.#reason === null) return
     const { clock } = this.#options
-    const leads = this.#hooks.status()?.role === 'leader'
-    if (!leads || clock.monotonicMs() >= this.#deadlineMs) this.#hooks.fatal(this.#reason)
-    else this.#hooks.handOver()
+    const status = this.#hooks.status()
+    // Its vote may be needed for who takes over.
+    const followed = status?.role !== 'leader' && status?.leader !== null
+    if (!followed && clock.monotonicMs() < this.#deadlineMs) this.#hooks.handOver()
+    else if (this.#ends) this.#hooks.fatal(this.#reason)
+    else this.#reason = null
   }
+}
+
+/** Of a leader: with it there are majorities that are up to date, and of those that answer there are none without it. */
+function isNeeded({ id, role, configuration, progress }: RaftStatus): boolean {
+  if (role !== 'leader') return false
+  const { voters, outgoing } = configuration
+  const majorities = (able: (peer: PeerId) => boolean): boolean =>
+    [voters, outgoing].every((half) => half.length === 0 || 2 * half.filter(able).length > half.length)
+  // Who is being sent a snapshot is linked, and may just not have said anything yet.
+  const there = progress.filter(({ active, state }) => active || state === 'snapshot')
+  const answering = new Map(there.map(({ peer, state }) => [peer, state]))
+  const serves = majorities((peer) => peer === id || answering.get(peer) === 'replicate')
+  return serves && !majorities((peer) => peer !== id && answering.has(peer))
 }

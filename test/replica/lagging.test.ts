@@ -159,32 +159,40 @@ t.test('a refusal that is lost on its way keeps no member behind', async (t) => 
   await cluster.close()
 })
 
-t.test('who finds its own data damaged ends, unless it is the sole voter', async (t) => {
-  type Status = NonNullable<ReturnType<ResigningHooks['status']>>
+type Status = NonNullable<ReturnType<ResigningHooks['status']>>
+
+/** A leader (of n1@a) in such a configuration, under a clock that the test moves. `up`: who answers, and has everything or not. */
+function office(
+  clock: VirtualClock,
+  voters: string[],
+  outgoing: string[],
+  up: Record<string, 'replicate' | 'snapshot'>,
+) {
+  const said: string[] = []
+  const configuration = { voters, outgoing, learners: ['n9@d'], addresses: {} }
+  const progress = Object.entries(up).map(([peer, state]) => ({ peer, state, active: true }))
+  const status = { id: 'n1@a', role: 'leader', leader: 'n1@a' as string | null, configuration, progress }
+  const resigning = new Resigning(
+    { clock, telemetry: silent },
+    {
+      status: () => status as unknown as Status,
+      handOver: () => said.push('hand over'),
+      fatal: ({ message }) => said.push(message),
+    },
+  )
+  return { said, resigning, status }
+}
+
+t.test('who finds its own data damaged hands over, waits for who takes over, and ends', async (t) => {
   const clock = new VirtualClock()
-  const hooks = (role: Status['role'], voters: string[], outgoing: string[]) => {
-    const said: string[] = []
-    const configuration = { voters, outgoing, learners: ['n9@d'], addresses: {} }
-    const resigning = new Resigning(
-      { clock, telemetry: silent },
-      {
-        status: () => ({ id: 'n1@a', role, configuration }) as unknown as Status,
-        handOver: () => said.push('hand over'),
-        fatal: ({ message }) => said.push(message),
-      },
-    )
-    return { said, resigning }
-  }
-  const sole = hooks('leader', ['n1@a'], [])
-  t.equal(sole.resigning.broken(new Error('damaged')), false, 'it is all there is')
-  sole.resigning.tick()
-  t.same(sole.said, [])
-  for (const [voters, outgoing] of [
-    [['n1@a', 'n2@b'], []],
-    [['n1@a'], ['n1@a', 'n2@b']],
-    [['n1@a', 'n2@b'], ['n1@a']],
-  ] as [string[], string[]][]) {
-    const one = hooks('leader', voters, outgoing)
+  for (const [voters, outgoing, up] of [
+    [['n1@a', 'n2@b', 'n3@c'], [], { 'n2@b': 'replicate', 'n3@c': 'snapshot' }],
+    [['n1@a', 'n2@b', 'n3@c'], [], { 'n3@c': 'snapshot' }],
+    [['n1@a', 'n2@b'], [], {}],
+    [['n2@b', 'n3@c'], ['n1@a', 'n2@b', 'n3@c'], { 'n2@b': 'replicate', 'n3@c': 'replicate' }],
+    [['n1@a', 'n2@b'], ['n1@a'], {}],
+  ] as const) {
+    const one = office(clock, [...voters], [...outgoing], up)
     t.equal(one.resigning.broken(new Error('damaged')), true)
     t.equal(one.resigning.broken(new Error('again')), true)
     await clock.run(REPLICA_LIMITS.handoverMsMax - 1)
@@ -194,9 +202,56 @@ t.test('who finds its own data damaged ends, unless it is the sole voter', async
     one.resigning.tick()
     t.equal(one.said.at(-1), 'damaged')
   }
-  const deposed = hooks('follower', ['n1@a', 'n2@b'], [])
+  const deposed = office(clock, ['n1@a', 'n2@b', 'n3@c'], [], {})
   deposed.resigning.broken(new Error('damaged'))
-  t.same(deposed.said, ['damaged'], 'it has nothing to hand over')
+  Object.assign(deposed.status, { role: 'follower', leader: null })
+  deposed.resigning.tick()
+  t.notMatch(deposed.said, ['damaged'], 'its vote may be needed')
+  deposed.status.leader = 'n2@b'
+  deposed.resigning.tick()
+  t.equal(deposed.said.at(-1), 'damaged')
+})
+
+t.test('who finds its own data damaged goes on where service needs it', async (t) => {
+  const clock = new VirtualClock()
+  for (const [voters, outgoing, up] of [
+    [['n1@a'], [], { 'n9@d': 'snapshot' }],
+    [['n1@a', 'n2@b'], [], { 'n2@b': 'replicate', 'n9@d': 'snapshot' }],
+    [['n1@a', 'n2@b', 'n3@c'], [], { 'n2@b': 'replicate', 'n9@d': 'snapshot' }],
+    [['n2@b', 'n3@c'], ['n1@a'], { 'n2@b': 'replicate', 'n3@c': 'replicate', 'n9@d': 'snapshot' }],
+  ] as const) {
+    const one = office(clock, [...voters], [...outgoing], up)
+    t.equal(one.resigning.broken(new Error('damaged')), false)
+    t.same(one.said, ['hand over'], 'somebody else may serve who cannot be served here')
+    await clock.run(REPLICA_LIMITS.handoverMsMax)
+    for (let i = 0; i < 3; i++) one.resigning.tick()
+    t.same(one.said, ['hand over'])
+    t.equal(one.resigning.broken(new Error('damaged')), false)
+    t.same(one.said, ['hand over', 'hand over'], 'and so at each try')
+  }
+})
+
+t.test('a leader whose reads hang is no better than one whose data is damaged; one that was paused is', async (t) => {
+  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
+  const [behind, other] = cluster.followers as [Member, Member]
+  const { leader } = cluster
+  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
+  await t.rejects(outrun(cluster, behind), /not within/)
+  leader.disk.beforeRead = () => new Promise<void>(() => {})
+  cluster.network.heal()
+  await cluster.run(REPLICA_LIMITS.snapshotStallMsMax - 200)
+  leader.clock.asleep = true
+  await cluster.run(250)
+  leader.clock.wake()
+  await cluster.run(40)
+  t.equal(cluster.leader, leader, 'the pause is no part of the 30 s')
+  await t.rejects(cluster.run(3_000), /a read hangs for 30 s/)
+  t.equal(other.replica.status.role, 'leader')
+  cluster.fatals.splice(0)
+  await leader.kill()
+  await cluster.settled()
+  t.ok(behind.replica.status.appliedIndex > 60)
+  await cluster.close()
 })
 
 t.test('what a member has already, and could not acknowledge, is not offered to it for ever', async (t) => {
