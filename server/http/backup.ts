@@ -31,6 +31,10 @@ export function backupRoute(app: App, context: Context): void {
         streaming = false
         throw error
       })
+      // Who asked sees no more than that it ends too soon: the answer had begun.
+      stream.once('error', (error) => {
+        context.telemetry.log('error', 'backup broken off', { request: request.id, reason: error.message })
+      })
       stream.once('close', () => {
         streaming = false
       })
