@@ -90,7 +90,7 @@ export class Link {
     }
   }
 
-  /** Hands what waits to the system, in one writev; what comes while that is under way follows it. */
+  /** Hands what waits to the system, in one call; what comes while that is under way follows it. */
   flush(): void {
     this.#dirty = false
     if (this.#closed || this.#writing || this.#outbox.empty) return
@@ -98,10 +98,11 @@ export class Link {
     const last = pieces.length - 1
     this.#writing = true
     this.#sentSince = true
-    this.#socket.cork()
+    // A single piece, as mostly, is written directly: the way of gathered ones is longer.
+    if (last > 0) this.#socket.cork()
     for (let i = 0; i < last; i++) this.#socket.write(pieces[i]!)
     this.#socket.write(pieces[last]!, this.#written)
-    this.#socket.uncork()
+    if (last > 0) this.#socket.uncork()
   }
 
   /** A ping's period has passed, `gainMs` of it lived through. */
