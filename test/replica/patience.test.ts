@@ -20,6 +20,7 @@ t.test('who will only stand in a queue has no flush of his own where others foll
   replica.submit(renewal(), r, 1, 1, NEVER)
   await clock.settle()
   replica.submit(waitingFor('x'), r, 2, 1, NEVER)
+  await clock.run(10 * REPLICA_LIMITS.patienceMs)
   store.release()
   await clock.settle()
   t.equal(store.flushing, false, 'the disk is free for whoever comes next')
