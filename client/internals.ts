@@ -1,4 +1,5 @@
 /** Parts of the library for its own tests and simulations. No part of its surface: may change with any version. */
+export { onAbort } from './abort.js'
 export { type Clocks, Timeline, type Timer } from './clocks.js'
 export { DeadlineWheel, Due } from './deadline.js'
 export { Grant } from './grant.js'

@@ -115,6 +115,15 @@ export function unlessAborted(wait: Promise<void>, signal: AbortSignal | undefin
   }
   return new Promise((resolve, reject) => {
     const stop = onAbort(signal, () => reject(aborted(signal, 'unknown')))
-    wait.then(resolve, reject).finally(stop)
+    wait.then(
+      () => {
+        stop()
+        resolve()
+      },
+      (error: unknown) => {
+        stop()
+        reject(error)
+      },
+    )
   })
 }
