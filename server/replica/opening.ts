@@ -1,7 +1,7 @@
 /** What a log must read of its own entries before it can take part. */
 import { type Configuration, type LogIndex, logIndex, peerIdOf } from '@leasehold/protocol'
 import type { Random } from '../ports/index.js'
-import { Raft } from '../raft/index.js'
+import { RAFT_LIMITS, Raft, type RaftLimits } from '../raft/index.js'
 import type { Recovered, Store } from '../storage/index.js'
 import { carried, type ReplicaEntry, reconfigures } from './logentry.js'
 
@@ -33,12 +33,14 @@ export interface Opened {
   /** Behind what is applied. */
   readonly reconfigurations: readonly LogIndex[]
   readonly random: Random
+  readonly limits?: Partial<RaftLimits>
 }
 
 /** The core of a member whose store holds this, as it was when the member ended. */
-export function coreOf(recovered: Recovered, { configuration, applied, reconfigurations, random }: Opened) {
+export function coreOf(recovered: Recovered, opened: Opened) {
+  const { configuration, applied, reconfigurations, random, limits } = opened
   const { identity, hardState, firstIndex, lastIndex, terms } = recovered
-  return new Raft<ReplicaEntry>({
+  const start = {
     id: peerIdOf(identity.memberId, identity.directoryId),
     hardState,
     configuration,
@@ -49,5 +51,6 @@ export function coreOf(recovered: Recovered, { configuration, applied, reconfigu
     commit: applied,
     reconfigurations,
     random: () => random.next(),
-  })
+  }
+  return new Raft<ReplicaEntry>(start, { ...RAFT_LIMITS, ...limits })
 }

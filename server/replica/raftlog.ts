@@ -16,7 +16,7 @@ import {
   peerIdOf,
 } from '@leasehold/protocol'
 import type { Clock, Random, Telemetry, Transport } from '../ports/index.js'
-import type { Raft, Write } from '../raft/index.js'
+import type { Raft, RaftLimits, Write } from '../raft/index.js'
 import type { Recovered, SnapshotHead, Store } from '../storage/index.js'
 import { Fetching } from './fetching.js'
 import { Flushes } from './flushes.js'
@@ -42,6 +42,7 @@ export interface RaftLogOptions {
   readonly transport: Transport | null
   /** Of a directory that joins a cluster and knows no configuration yet: where the members are. Until one comes, it decides nothing. */
   readonly introduced?: Readonly<Record<PeerId, string>>
+  readonly limits?: Partial<RaftLimits>
   /** Something that cannot be went wrong here: the process must end. */
   readonly fatal: (error: Error) => void
 }
@@ -155,7 +156,7 @@ export class RaftLog implements ReplicatedLog {
     const configuration = this.#configuration
     const { recovered } = this.#store
     const applied = this.#appliedIndex
-    this.#core = coreOf(recovered, { configuration, applied, reconfigurations, random: this.#options.random })
+    this.#core = coreOf(recovered, { ...this.#options, configuration, applied, reconfigurations })
     this.#state = 'live'
     this.#snapshots = this.#snapshotsOf(follower)
     await this.#links.start()

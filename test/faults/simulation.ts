@@ -35,13 +35,13 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // None of the first 33 seeds; the core's own worlds notice it.
+    // Seed 1.
     name: 'simulation: an entry of an old term is committed by count',
-    claim: 'all members apply the same entries',
+    claim: 'what is applied anywhere stands in the log of whoever could be elected (Raft, figure 8)',
     file: 'server/raft/leadership.ts',
     find: 'log.termAt(index) !== term) return',
     replace: 'log.termAt(index)! > term) return',
-    ...rare,
+    ...worlds,
   },
   {
     // Seed 2.
@@ -62,7 +62,7 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 18.
+    // None of the first 60: a deposed leader is seldom asked before it knows. The core's own worlds notice it.
     name: 'simulation: a deposed leader answers reads from memory',
     claim: 'a read sees everything that was acknowledged before it',
     file: 'server/raft/reads.ts',
@@ -133,7 +133,6 @@ export const simulationFaults: readonly Fault[] = [
     find: '  settle(state, lease)\n  return state.leases.get(name)',
     replace: '  state.leases.remove(lease)\n  return state.leases.get(name)',
     ...worlds,
-    tests: ['test/machine/property.test.ts', ...worlds.tests],
   },
   {
     // Seed 2.

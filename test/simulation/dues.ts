@@ -64,7 +64,8 @@ export class Dues {
     let due = this.#byToken.get(token)
     if (due?.endMs !== endMs) {
       const leftMs = Math.max(0, endMs - model.timeMs)
-      const held = model.horizonMs < model.timeMs
+      // In the millisecond in which it begins, the horizon still equals time.
+      const held = model.timeMs - model.holdAtMs < HOLD_MS
       const dueMs = nowMs + leftMs + BEAT_MS + TICK_MS + this.#entriesMs
       due = { endMs, dueMs, holdAtMs: held ? Number.NaN : model.holdAtMs, look: 0 }
       this.#byToken.set(token, due)

@@ -30,6 +30,9 @@ export class Durable {
   has(index: number, term: number): boolean {
     return this.#terms[index] === term
   }
+  get last(): number {
+    return this.#terms.length - 1
+  }
   /** Of two logs, that with the later term at its end is ahead, then the longer one: who is behind gets no vote (Raft 5.4.1). */
   isAheadOf(other: Durable): boolean {
     const [own, its] = [this.#terms.length, other.#terms.length]
@@ -110,8 +113,10 @@ export function tampered<T extends object>(of: T, parts: Partial<T>): T {
   for (let from: object = of; from !== Object.prototype; from = Object.getPrototypeOf(from))
     for (const key of Reflect.ownKeys(from)) {
       if (key in own || key === 'constructor') continue
-      const { value }: PropertyDescriptor = Reflect.getOwnPropertyDescriptor(from, key)!
+      const { value, get: getter }: PropertyDescriptor = Reflect.getOwnPropertyDescriptor(from, key)!
       if (typeof value === 'function') own[key] = value.bind(of)
+      else if (getter !== undefined)
+        Object.defineProperty(own, key, { get: getter.bind(of), configurable: true, enumerable: true })
       else Object.defineProperty(own, key, { get: () => Reflect.get(of, key), configurable: true, enumerable: true })
     }
   for (const key of Reflect.ownKeys(parts))

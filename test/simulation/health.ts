@@ -22,6 +22,8 @@ const SETTLE_MS = 1_000
 const GOES_ON_MS = (600 + 10 * (30 + 12) + 60) / (1 - RATE_ERROR)
 /** What a leader that wakes up from a pause may make of it at most: two ticks. */
 const WAKES_WITH_MS = 60 / (1 - RATE_ERROR)
+/** What is on its way, or waits for a write. */
+const LAG_MAX = 32
 const NEVER = Number.POSITIVE_INFINITY
 
 /** Counted from the birth of the world, in true time. */
@@ -47,8 +49,9 @@ export class Health {
   readonly #parts: HealthParts
   #lookedMs = 0
   #well: unknown = null
-  /** Changes where somebody leads, or has gone on, perhaps for less than the time between two looks. */
-  #stirred = ''
+  /** As they were at the last look: how many leaders there had been, and how often each process had gone on. */
+  #changes = 0
+  readonly #wakes: (number | undefined)[] = []
   #leaderlessMs = NEVER
   #quorumlessMs = NEVER
   #configuration: Configuration | null = null
@@ -79,15 +82,26 @@ export class Health {
 
   #lookForLeader(nowMs: number, sinceMs: number): void {
     const { members, reigns, times } = this.#parts
-    const stirred = `${reigns.changes} ${members.map(({ process }) => process?.wakes)}`
-    if (this.#stirred !== stirred) this.#leaderlessMs = this.#quorumlessMs = NEVER
-    this.#stirred = stirred
+    if (this.#stirred()) this.#leaderlessMs = this.#quorumlessMs = NEVER
     this.#leaderlessMs = this.#leader !== null ? NEVER : Math.min(this.#leaderlessMs, nowMs)
-    const up = new Set(members.flatMap((one) => (running(one) ? [one.peer] : [])))
-    const quorum = reigns.configurations.some((one) => quorate(one, (peer) => up.has(peer)))
+    const up = (peer: PeerId) => members.some((one) => one.peer === peer && running(one))
+    const quorum = reigns.configurations.some((one) => quorate(one, up))
     this.#quorumlessMs = quorum ? NEVER : Math.min(this.#quorumlessMs, nowMs)
     const stillFromMs = Math.min(this.#leaderlessMs + WAKES_WITH_MS, this.#quorumlessMs + GOES_ON_MS)
     times.stillMs += Math.max(0, Math.min(sinceMs, nowMs - stillFromMs))
+  }
+
+  /** Somebody leads, or has gone on, perhaps for less than the time between two looks. */
+  #stirred(): boolean {
+    const { members, reigns } = this.#parts
+    let stirred = this.#changes !== reigns.changes
+    this.#changes = reigns.changes
+    for (let i = 0; i < members.length; i++) {
+      const wakes = members[i]!.process?.wakes
+      if (this.#wakes[i] !== wakes) stirred = true
+      this.#wakes[i] = wakes
+    }
+    return stirred
   }
 
   /** Of the highest term that ever had one; null while it does not run, or leads no more. */
@@ -111,7 +125,7 @@ export class Health {
     for (const other of members) {
       if (other === leader) continue
       const linked = this.#settled(`${leader.peer} ${other.peer}`, network.joined(leader.peer, other.peer))
-      if (linked && fit.includes(other)) reached.add(other.peer)
+      if (linked && fit.includes(other) && mayFollow(other, leader)) reached.add(other.peer)
     }
     return quorate(this.#configuration!, (peer) => reached.has(peer)) ? leader.log : null
   }
@@ -125,6 +139,11 @@ export class Health {
 }
 
 const running = ({ process }: Member): boolean => process !== null && !process.paused
+
+/** Who lags may need a snapshot, which a leader whose disk was damaged may not be able to give. */
+function mayFollow({ durable }: Member, leader: Member): boolean {
+  return leader.repair === null || durable.last + LAG_MAX >= leader.durable.last
+}
 
 function works(member: Member): boolean {
   const { host, disk } = member

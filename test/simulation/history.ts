@@ -73,14 +73,23 @@ export class ClientHistory {
 
 const requestOf = ({ scope, key }: { scope: string; key: unknown }): string => `${scope} ${key}`
 
-/** Why no order of what clients saw is right; null where there is one, or where it could not be told within the bounds. */
-export function unorderable(lines: string, stepsMax: number): string | null {
+export interface Judged {
+  /** Why no order of what clients saw is right; null where there is one, or where it could not be told within the bounds. */
+  readonly unorderable: string | null
+  /** Names of which clients saw anything, and those of them that got no verdict. */
+  readonly names: number
+  readonly untold: number
+}
+
+/** `stepsMax`: for each name. */
+export function judged(lines: string, stepsMax: number): Judged {
   const { lines: read, faults } = readLines(new TextEncoder().encode(lines))
   const paired = pairUp(read, MODELS.lease!)
   const bad = [...faults, ...paired.faults].map(({ line, says }) => `line ${line}: ${says}`)
-  if (bad.length > 0) return bad.join('\n  ')
-  const { verdict, reasons } = judge(MODELS.lease!, paired.history, { stepsMax, over: () => false })
-  return verdict === 'not linearizable' ? reasons.join('\n  ') : null
+  const names = paired.history.byKey.size
+  if (bad.length > 0) return { unorderable: bad.join('\n  '), names, untold: 0 }
+  const { verdict, reasons, unknown } = judge(MODELS.lease!, paired.history, { stepsMax, over: () => false })
+  return { unorderable: verdict === 'not linearizable' ? reasons.join('\n  ') : null, names, untold: unknown.length }
 }
 
 function toldOf(call: Call): Told[] {

@@ -39,6 +39,8 @@ export interface MemberParts {
   readonly limits: MachineLimits
   readonly network: VirtualNetwork
   readonly count: (kind: FaultKind) => void
+  /** Told of who leads from now on, before it has done anything as a leader. */
+  readonly leads: (member: Member) => void
   /** Of every directory that there ever was. */
   readonly durables: Map<PeerId, Durable>
 }
@@ -199,7 +201,7 @@ export class Member {
     this.machine = machine
     const own = { store, clock, random: this.#dice.fork(), telemetry: silent, fatal }
     const introduced = this.#introduced
-    const log = this.#watch(new RaftLog({ ...own, introduced, transport: this.#transport(process) }))
+    const log = this.#watch(new RaftLog({ ...own, introduced, limits: plan.raft, transport: this.#transport(process) }))
     this.log = log
     const parts = { ...own, log, machine, freshMachine, memberId: this.name }
     const replica: Replica = await createReplica({ ...plan.replica, ...parts })
@@ -238,6 +240,7 @@ export class Member {
       lead: (reign, baseMs) => {
         this.#note('leads', String(reign))
         reigns.leads(this.peer, reign)
+        this.#parts.leads(this)
         follower.lead(reign, baseMs)
       },
     })

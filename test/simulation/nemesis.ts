@@ -2,9 +2,9 @@
  * Injects faults, one after the other and on top of each other, as the seed decides; counts each kind when it has its effect; and
  * takes them all back in the end.
  */
-import { ProtocolError } from '@leasehold/protocol'
+import { type PeerId, ProtocolError } from '@leasehold/protocol'
 import type { Replica } from '@leasehold/server/replica'
-import type { VirtualNetwork } from '../support/virtualnetwork.js'
+import { NETWORK_DEFAULTS, type NetworkSettings, type VirtualNetwork } from '../support/virtualnetwork.js'
 import { RATE_ERROR } from './clocks.js'
 import type { Dice } from './dice.js'
 import type { FaultKind, Injected } from './faultkinds.js'
@@ -12,6 +12,7 @@ import { addressOf, type Member } from './member.js'
 import type { Plan } from './plan.js'
 import type { Scheduler } from './scheduler.js'
 import type { Trace } from './trace.js'
+import { YoungLeaders } from './youngleaders.js'
 
 /** What it may do to the paths between clients and members. */
 export interface Paths {
@@ -20,11 +21,18 @@ export interface Paths {
   cut(client: number, member: string, direction: 'both' | 'there' | 'back'): () => void
 }
 
+const OUTAGE_MS = 700
 const OUTAGE_MS_MAX = 8_000
+/** Long enough for some elections. */
+const LEADERS_LOST_MS = 2_000
 const DOWN_MS_MAX = 6_000
 const PAUSE_MS_MAX = 5_000
 /** Effects of a process until it crashes in the midst of something. */
 const EFFECTS_MAX = 40
+/** An operator sees to a new directory so often, on average at this distance, until it votes. */
+const NOTICED_MS = 3_000
+const ADMIT_TRIES = 12
+const ADMIT_MS = 500
 
 export class Nemesis {
   readonly injected: Injected = new Map()
@@ -40,6 +48,11 @@ export class Nemesis {
   readonly #ongoing = new Set<() => void>()
   /** Perhaps about to be removed. */
   readonly #leaving = new Set<Member>()
+  /** Outsiders that an operator sees to, and new directories that have got in. */
+  readonly #admitted = new Set<Member>()
+  readonly #joined = new Set<PeerId>()
+  readonly #delays = new Set<NetworkSettings['delayMs']>()
+  readonly #youngLeaders: YoungLeaders
   #over = false
 
   constructor(
@@ -63,6 +76,8 @@ export class Nemesis {
     this.#network = parts.network
     this.#disturbed = parts.disturbed
     this.#dice = dice
+    const lost = (leader: Member) => this.#note('leader lost young', leader)
+    this.#youngLeaders = new YoungLeaders(parts.members, parts.network, lost, dice.fork())
   }
 
   /** Faults until it is enough. */
@@ -98,14 +113,21 @@ export class Nemesis {
     })
   }
 
+  /** Told of who leads from now on. */
+  leads(member: Member): void {
+    this.#youngLeaders.leads(member)
+  }
+
   #inject(kind: FaultKind): void {
     const member = this.#dice.pick(this.#members)
     const back = this.#begin(kind, member)
     if (back === null) return
-    this.#note(kind, member)
+    // Of leaders, each one that is lost counts.
+    if (kind !== 'leader lost young') this.#note(kind, member)
     if (back === undefined) return
     this.#ongoing.add(back)
-    this.#scheduler.after(this.#dice.tailed(700, OUTAGE_MS_MAX), () => {
+    const usualMs = kind === 'leader lost young' ? LEADERS_LOST_MS : OUTAGE_MS
+    this.#scheduler.after(this.#dice.tailed(usualMs, OUTAGE_MS_MAX), () => {
       if (this.#ongoing.delete(back)) back()
     })
   }
@@ -142,6 +164,8 @@ export class Nemesis {
         return this.#isolate(kind, member)
       case 'link delay':
         return this.#delay()
+      case 'leader lost young':
+        return this.#youngLeaders.begin()
       case 'leader transfer':
         return this.#transfer()
       case 'member joins':
@@ -191,12 +215,15 @@ export class Nemesis {
     }
   }
 
+  /** Delays overlap: as long as one is left, the last one counts, and after them all links are as they were. */
   #delay(): () => void {
     const { settings } = this.#network
-    const usual = { ...settings.delayMs }
-    settings.delayMs = { usual: this.#dice.between(5, 60), most: this.#dice.between(100, 600) }
+    const delay = { usual: this.#dice.between(5, 60), most: this.#dice.between(100, 600) }
+    this.#delays.add(delay)
+    settings.delayMs = delay
     return () => {
-      settings.delayMs = usual
+      this.#delays.delete(delay)
+      settings.delayMs = [...this.#delays].at(-1) ?? NETWORK_DEFAULTS.delayMs
     }
   }
 
@@ -278,26 +305,47 @@ export class Nemesis {
     return !member.outsider && !this.#leaving.has(member) && lost + 1 <= (this.#members.length - 1) / 2
   }
 
+  /** In most worlds somebody notices after a while. */
   #anew(member: Member): void {
+    const noticed = (): void => {
+      if (this.#plan.faults.includes('member joins')) this.#join()
+    }
+    this.#scheduler.after(this.#dice.tailed(NOTICED_MS, OUTAGE_MS_MAX), noticed)
     void member.wipe(this.#members.flatMap((other) => (other === member ? [] : [other.peer])))
   }
 
-  /** Another step on an outsider's way back: it learns, then it votes in the place of its former self. */
+  /** An operator sees to an outsider until it votes in the place of its former self. */
   #join(): null {
-    const member = this.#members.find(({ outsider }) => outsider)
+    const member = this.#members.find((one) => one.outsider && !this.#admitted.has(one))
+    if (member === undefined) return null
+    this.#admitted.add(member)
+    void this.#admit(member).then(() => this.#admitted.delete(member))
+    return null
+  }
+
+  async #admit(member: Member): Promise<void> {
+    for (let tries = 0; tries < ADMIT_TRIES && member.outsider && !this.#over; tries++) {
+      this.#admitFurther(member)
+      await this.#scheduler.sleep(this.#dice.between(0, 2 * ADMIT_MS))
+    }
+  }
+
+  /** Another step: it learns, then it is promoted. Whether that was done may never be told: the leader may be gone by then. */
+  #admitFurther(member: Member): void {
     const leader = this.#leader
     const configuration = leader?.configuration
-    if (member === undefined || !leader || !configuration) return null
+    if (!leader || !configuration) return
     const { peer, name } = member
     const learns = configuration.learners.includes(peer)
     const address = addressOf(peer)
     const change = learns ? ({ kind: 'promote', member: name } as const) : ({ kind: 'add', peer, address } as const)
     const done = (): void => {
-      if (learns) this.#note('member joins', member)
+      if (!learns || this.#joined.has(peer)) return
+      this.#joined.add(peer)
+      this.#note('member joins', member)
     }
     this.#disturbed()
     leader.changeMembers(change).then(done, () => {})
-    return null
   }
 
   /** A member has to go; it may come back with a new directory. */

@@ -1,5 +1,6 @@
 /** What a seed makes of its world: how many members and clients, which faults, what limits. Worlds differ, so that each looks elsewhere. */
 import { MACHINE_LIMITS, type MachineLimits } from '@leasehold/server/machine'
+import type { RaftLimits } from '@leasehold/server/raft'
 import type { Dice } from './dice.js'
 import { BETWEEN_MEMBERS, BY_THEMSELVES, FAULTS, type FaultKind } from './faultkinds.js'
 
@@ -19,6 +20,7 @@ export interface Plan {
     readonly checkpointRows: number
     readonly tailEntries: number
   }
+  readonly raft: Partial<RaftLimits>
 }
 
 const SIMULATED_MS = 120_000
@@ -48,5 +50,7 @@ export function planOf(dice: Dice, sizes: readonly number[]): Plan {
       // Whoever falls behind the tail needs a snapshot.
       tailEntries: dice.pick([8, 64, 8_192]),
     },
+    // Where appends are small, a leader's first entry does not travel with the older ones that it brings.
+    raft: { appendEntriesMax: dice.pick([1, 4, 1_024]) },
   }
 }

@@ -6,8 +6,10 @@ import { OPERATIONS_MIN, type Outcome, play } from './world.js'
 
 /** What every world must have lived through. */
 export const SIMULATED_MS_MIN = 120_000
-/** So many seeds must between them have injected every kind of fault. */
+/** So many seeds must between them have injected every kind of fault, and have had nearly every history of a name judged. */
 export const EVERY_KIND_SEEDS = 40
+/** Of the histories of names, so many may be left without a verdict: looking for an order has a limit of steps. */
+const UNTOLD_SHARE_MAX = 0.01
 const EVENTS_SHOWN = 25
 
 export interface LaneOptions {
@@ -62,6 +64,8 @@ export class Summary {
   simulatedMs = 0
   operations = 0
   executed = 0
+  names = 0
+  untold = 0
   readonly injected = new Map<FaultKind, number>(FAULTS.map((kind) => [kind, 0]))
 
   add(outcome: Outcome): void {
@@ -70,18 +74,24 @@ export class Summary {
     this.simulatedMs += outcome.simulatedMs
     this.operations += outcome.operations
     this.executed += outcome.executed
+    this.names += outcome.names
+    this.untold += outcome.untold
     for (const [kind, count] of outcome.injected) this.injected.set(kind, (this.injected.get(kind) ?? 0) + count)
   }
 
-  /** Kinds of faults that never happened. */
-  get missing(): readonly FaultKind[] {
-    return [...this.injected].flatMap(([kind, count]) => (count === 0 ? [kind] : []))
+  /** What the worlds as a whole fall short of, however well each one did. Few of them owe nothing. */
+  get shortfalls(): readonly string[] {
+    if (this.passed + this.failed < EVERY_KIND_SEEDS) return []
+    const never = [...this.injected].flatMap(([kind, count]) => (count === 0 ? [`never injected: ${kind}`] : []))
+    if (this.untold <= UNTOLD_SHARE_MAX * this.names) return never
+    return [...never, `no verdict on ${this.untold} of ${this.names} histories, more than ${100 * UNTOLD_SHARE_MAX} %`]
   }
 
   lines(): string[] {
     const hours = (this.simulatedMs / 3_600_000).toFixed(1)
     return [
       `${hours} simulated hours, ${this.operations} operations, ${this.executed} commands executed`,
+      `${this.names} histories of names judged by themselves, ${this.untold} of them without a verdict`,
       ...[...this.injected].map(([kind, count]) => `  ${kind.padEnd(26)}${String(count).padStart(8)}`),
     ]
   }

@@ -1,8 +1,10 @@
 /** What a world's clients saw, judged by itself, and every seed that ever failed. The slice that is always played stands beside it. */
 import { join } from 'node:path'
 import t from 'tap'
-import { unorderable } from './history.js'
-import { failedSeeds, playSeed, report, SIZES } from './seeds.js'
+import { Dues } from './dues.js'
+import { FAULTS, type FaultKind } from './faultkinds.js'
+import { judged } from './history.js'
+import { EVERY_KIND_SEEDS, failedSeeds, playSeed, report, SIZES, Summary } from './seeds.js'
 
 /** A world whose history is short, and is judged in few steps. */
 const TOLD_SEED = 2
@@ -15,7 +17,7 @@ const root = join(import.meta.dirname, '..', '..', '..')
 t.test('what clients saw is judged by itself: a release that was taken back fits in no order', LONG, async (t) => {
   const { history, breach } = await playSeed(TOLD_SEED, { sizes: SIZES, twice: false, history: true })
   t.equal(breach, null)
-  t.equal(unorderable(history, STEPS_MAX), null)
+  t.equal(judged(history, STEPS_MAX).unorderable, null)
   const released = history.split('\n').find((line) => /"type":"invoke".*"f":"release"/.test(line))!
   const { key, value, time } = JSON.parse(released)
   // Whatever became of the others, that token is no longer good.
@@ -28,7 +30,40 @@ t.test('what clients saw is judged by itself: a release that was taken back fits
     { type: 'ok', process: 'late', f: 'renew', value: true, time: endMs },
   ]
   const wrong = history + more.map((line) => `${JSON.stringify(line)}\n`).join('')
-  t.match(unorderable(wrong, STEPS_MAX), /fits? (in no order|nowhere)/)
+  t.match(judged(wrong, STEPS_MAX).unorderable ?? '', /fits? (in no order|nowhere)/)
+})
+
+t.test(
+  'worlds as a whole fall short where a kind of fault never happened, or too many histories got no verdict',
+  async (t) => {
+    const { history, ...one } = await playSeed(1, { sizes: SIZES, twice: false })
+    const summed = (worlds: number, kinds: readonly FaultKind[], untold: number): readonly string[] => {
+      const summary = new Summary()
+      const injected = new Map(kinds.map((kind) => [kind, 1]))
+      for (let i = 0; i < worlds; i++) summary.add({ ...one, history, injected, names: 100, untold })
+      return summary.shortfalls
+    }
+    t.same(summed(EVERY_KIND_SEEDS, FAULTS, 1), [])
+    t.match(summed(EVERY_KIND_SEEDS, FAULTS.slice(1), 1), [`never injected: ${FAULTS[0]}`])
+    t.match(summed(EVERY_KIND_SEEDS, FAULTS, 2), [/^no verdict on 80 of 4000 histories/])
+    t.same(summed(EVERY_KIND_SEEDS - 1, [], 100), [], 'few worlds owe nothing')
+  },
+)
+
+t.test('a dead holder stays for a hold, also for one that began in the millisecond of the grant', async (t) => {
+  const broken: string[] = []
+  const claims = { hold: (holds: boolean, what: () => string) => void (holds || broken.push(what())) }
+  const grants = [{ token: 1, endMs: 10_300, name: 'a' }]
+  const model = { timeMs: 10_000, horizonMs: 10_000, holdAtMs: 10_000, grants, delays: [] }
+  const [reigns, times] = [{ changes: 0 }, { wellMs: 20_000, stillMs: 0 }]
+  const dues = new Dues({ claims, ledger: { model }, reigns, times, sweepPerEntryMax: 256 } as never)
+  dues.look()
+  times.wellMs += 1_500
+  dues.look()
+  t.same(broken, [])
+  times.wellMs += 200
+  dues.look()
+  t.match(broken, [/^kept in office: a under 1/])
 })
 
 t.test('seeds that failed once pass', LONG, async (t) => {

@@ -13,7 +13,7 @@ import { Dues } from './dues.js'
 import type { Durable } from './durable.js'
 import type { FaultKind, Injected } from './faultkinds.js'
 import { Health, LOOK_EVERY_MS, type Times } from './health.js'
-import { ClientHistory, unorderable } from './history.js'
+import { ClientHistory, judged } from './history.js'
 import { Holders } from './holders.js'
 import { Ledger } from './ledger.js'
 import { live, NAMES } from './lives.js'
@@ -31,8 +31,8 @@ const FINISH_MS_MAX = 40_000
 /** Leases that nobody renews end within this: the longest ttl and lock-delay, a hold, a beat, and clocks that go slow. */
 const EXPIRY_MS_MAX = 6_000 + 1_500 + 1_000 + 500
 const QUIET_MS = 600
-/** For each name; few need so many. What takes more is left open here, and can be judged with more patience. */
-const HISTORY_STEPS_MAX = 20_000
+/** For each name; few need a tenth of it. What takes more is left open here, counted, and can be judged with more patience. */
+const HISTORY_STEPS_MAX = 200_000
 const READ_EVERY_MS = 60
 /** A world goes on until so much was asked for. */
 export const OPERATIONS_MIN = 500
@@ -51,6 +51,9 @@ export interface Outcome {
   readonly leaders: number
   readonly injected: Injected
   readonly lastEvents: readonly string[]
+  /** Names of which the histories of clients were judged by themselves, and those of them that got no verdict within its steps. */
+  readonly names: number
+  readonly untold: number
   /** What the clients saw, as lines for the checker of histories; empty where it was not asked for. */
   readonly history: string
 }
@@ -99,7 +102,8 @@ class World implements ClientWorld {
     const network = this.#newNetwork()
     for (let i = 1; i <= plan.members; i++) {
       const count = (kind: FaultKind) => this.nemesis.count(kind)
-      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits, network, count, durables }
+      const leads = (member: Member) => this.nemesis.leads(member)
+      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits, network, count, leads, durables }
       const member = new Member(`n${i}`, parts, this.#dice.fork(), (ended) => this.#ended(ended))
       this.members.push(member)
     }
@@ -304,10 +308,10 @@ export async function play(seed: number, options: WorldOptions): Promise<Outcome
   )
   if (!over) claims.broken('nothing happens any more')
   const history = world.history.lines()
-  if (claims.breach === null) {
-    const why = unorderable(history, HISTORY_STEPS_MAX)
-    claims.hold(why === null, () => `what clients saw fits in no order:\n  ${why}`)
-  }
+  // A world that broke is not judged by what was seen of it up to there.
+  const { unorderable, names, untold } =
+    claims.breach === null ? judged(history, HISTORY_STEPS_MAX) : { unorderable: null, names: 0, untold: 0 }
+  claims.hold(unorderable === null, () => `what clients saw fits in no order:\n  ${unorderable}`)
   return {
     seed,
     breach: claims.breach,
@@ -322,6 +326,8 @@ export async function play(seed: number, options: WorldOptions): Promise<Outcome
     leaders: world.reigns.changes,
     injected: world.nemesis.injected,
     lastEvents: trace.last(),
+    names,
+    untold,
     history: options.history ? history : '',
   }
 }
