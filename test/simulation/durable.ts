@@ -30,9 +30,6 @@ export class Durable {
   has(index: number, term: number): boolean {
     return this.#terms[index] === term
   }
-  get last(): number {
-    return this.#terms.length - 1
-  }
   /** Of two logs, that with the later term at its end is ahead, then the longer one: who is behind gets no vote (Raft 5.4.1). */
   isAheadOf(other: Durable): boolean {
     const [own, its] = [this.#terms.length, other.#terms.length]

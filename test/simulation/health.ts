@@ -22,8 +22,6 @@ const SETTLE_MS = 1_000
 const GOES_ON_MS = (600 + 10 * (30 + 12) + 60) / (1 - RATE_ERROR)
 /** What a leader that wakes up from a pause may make of it at most: two ticks. */
 const WAKES_WITH_MS = 60 / (1 - RATE_ERROR)
-/** What is on its way, or waits for a write. */
-const LAG_MAX = 32
 const NEVER = Number.POSITIVE_INFINITY
 
 /** Counted from the birth of the world, in true time. */
@@ -125,7 +123,7 @@ export class Health {
     for (const other of members) {
       if (other === leader) continue
       const linked = this.#settled(`${leader.peer} ${other.peer}`, network.joined(leader.peer, other.peer))
-      if (linked && fit.includes(other) && mayFollow(other, leader)) reached.add(other.peer)
+      if (linked && fit.includes(other)) reached.add(other.peer)
     }
     return quorate(this.#configuration!, (peer) => reached.has(peer)) ? leader.log : null
   }
@@ -139,11 +137,6 @@ export class Health {
 }
 
 const running = ({ process }: Member): boolean => process !== null && !process.paused
-
-/** Who lags may need a snapshot, which a leader whose disk was damaged may not be able to give. */
-function mayFollow({ durable }: Member, leader: Member): boolean {
-  return leader.repair === null || durable.last + LAG_MAX >= leader.durable.last
-}
 
 function works(member: Member): boolean {
   const { host, disk } = member

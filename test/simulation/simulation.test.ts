@@ -4,7 +4,7 @@ import t from 'tap'
 import { Dues } from './dues.js'
 import { FAULTS, type FaultKind } from './faultkinds.js'
 import { judged } from './history.js'
-import { EVERY_KIND_SEEDS, failedSeeds, playSeed, report, SIZES, Summary } from './seeds.js'
+import { EVERY_KIND_SEEDS, failedSeeds, playSeed, report, SIZES, Summary, WHOLE_RUN_SEEDS } from './seeds.js'
 
 /** A world whose history is short, and is judged in few steps. */
 const TOLD_SEED = 2
@@ -45,7 +45,10 @@ t.test(
     }
     t.same(summed(EVERY_KIND_SEEDS, FAULTS, 1), [])
     t.match(summed(EVERY_KIND_SEEDS, FAULTS.slice(1), 1), [`never injected: ${FAULTS[0]}`])
-    t.match(summed(EVERY_KIND_SEEDS, FAULTS, 2), [/^no verdict on 80 of 4000 histories/])
+    t.same(summed(EVERY_KIND_SEEDS, FAULTS, 3), [])
+    t.match(summed(EVERY_KIND_SEEDS, FAULTS, 4), [/^no verdict on 160 of 4000 histories, more than 3 %/])
+    t.same(summed(WHOLE_RUN_SEEDS, FAULTS, 1), [])
+    t.match(summed(WHOLE_RUN_SEEDS, FAULTS, 2), [/^no verdict on 400 of 20000 histories, more than 1 %/])
     t.same(summed(EVERY_KIND_SEEDS - 1, [], 100), [], 'few worlds owe nothing')
   },
 )

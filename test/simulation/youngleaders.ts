@@ -14,6 +14,8 @@ const LOST_MIN = 2
 const LOST_MAX = 4
 /** Effects of the one after them until it crashes, half of the time. */
 const EFFECTS_MAX = 30
+/** By then the end of a link has mostly arrived; soon after it, another attempt at the link would succeed. */
+const NOTICED_MS = 20
 
 export class YoungLeaders {
   readonly #members: readonly Member[]
@@ -70,8 +72,16 @@ export class YoungLeaders {
     const others = this.#members.filter((other) => other !== member)
     const reached = others.length > 2 && this.#dice.chance(0.5) ? this.#dice.pick(others) : null
     const parted = others.filter((other) => other !== reached)
-    for (const other of parted) network.part(member.name, other.name)
+    const part = (): void => {
+      for (const other of parted) network.part(member.name, other.name)
+    }
+    // Where links break first, the others notice at once: one of them soon leads while the old leader still takes itself for one.
+    const broken = this.#dice.chance(0.5)
+    if (broken) for (const other of parted) network.sever(member.name, other.name)
+    else part()
+    const stop = broken ? network.world.after(NOTICED_MS, part) : null
     return () => {
+      stop?.()
       for (const other of parted) {
         network.unblock(member.name, other.name)
         network.unblock(other.name, member.name)
