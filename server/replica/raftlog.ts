@@ -154,9 +154,8 @@ export class RaftLog implements ReplicatedLog {
     const reconfigurations = await reconfigurationsAfter(this.#store, this.#appliedIndex, lastIndex)
     if (this.#isClosed()) return
     const configuration = this.#configuration
-    const { recovered } = this.#store
     const applied = this.#appliedIndex
-    this.#core = coreOf(recovered, { ...this.#options, configuration, applied, reconfigurations })
+    this.#core = coreOf(this.#store.recovered, { ...this.#options, configuration, applied, reconfigurations })
     this.#state = 'live'
     this.#snapshots = this.#snapshotsOf(follower)
     await this.#links.start()
