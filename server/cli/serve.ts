@@ -1,4 +1,5 @@
 /** `leasehold serve`: one member, until it is told to stop. */
+import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import type { ServerTelemetry } from '../http/index.js'
 import type { Telemetry } from '../ports/index.js'
@@ -12,6 +13,11 @@ import { version } from './version.js'
 
 /** A clean shutdown takes no longer; what is not done by then is cut off. */
 const CLOSE_MS_MAX = 4_800
+/**
+ * The heap is collected once it has grown by so much. Left to itself the engine decides by how fast it is at it, and the same
+ * million leases take 740 MB in one run and 990 in the next.
+ */
+const HEAP_GROWTH_PERCENT = 60
 /** Ctrl-C under npm arrives twice: once from the terminal, once from npm. A second signal so soon is no second wish. */
 const SAME_WISH_MS = 1_000
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
@@ -120,6 +126,8 @@ export const serve = command({
     const server = await start(settings, address, peeringOf(settings), telemetry, die)
     stopOnSignal(server, telemetry)
     for (const signal of STOP_SIGNALS) process.off(signal, leave)
+    // Not before: while the state is read in, nearly all of the heap is here to stay, and collections would be in vain.
+    setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
     telemetry.log('info', 'serving', { url: server.url, data: settings.data, pid: process.pid })
     return new Promise<never>(() => undefined)
   },
