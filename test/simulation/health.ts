@@ -60,7 +60,7 @@ export class Health {
     this.#parts = parts
   }
 
-  /** Something was begun that keeps a leader from its work for a while though nothing fails: it hands over, or members change. */
+  /** Something was begun that keeps a leader from its work for a while though nothing fails now: it hands over, or members change. */
   disturbed(): void {
     this.#faultyMs.set(this, this.#parts.scheduler.nowMs)
   }

@@ -4,7 +4,7 @@
  */
 import { memberOf, type PeerId, peerIdOf } from '@leasehold/protocol'
 import { foundingEntry, type MachineLimits } from '@leasehold/server/machine'
-import { silent, type Transport } from '@leasehold/server/ports'
+import { silent, type Telemetry, type Transport } from '@leasehold/server/ports'
 import { createReplica, type LogFollower, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { formDirectory, openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
 import type { VirtualNetwork } from '../support/virtualnetwork.js'
@@ -29,6 +29,9 @@ const addressesOf = (peers: readonly PeerId[]) => Object.fromEntries(peers.map((
 const founding = (peers: readonly PeerId[]) =>
   foundingEntry({ voters: peers, outgoing: [], learners: [], addresses: addressesOf(peers) })
 
+/** What a member logs when it cannot read what others need of it. */
+const OWN_DAMAGE = 'own data damaged'
+
 export interface MemberParts {
   readonly scheduler: Scheduler
   readonly trace: Trace
@@ -41,6 +44,8 @@ export interface MemberParts {
   readonly count: (kind: FaultKind) => void
   /** Told of who leads from now on, before it has done anything as a leader. */
   readonly leads: (member: Member) => void
+  /** It found its own data damaged, and tries to hand its office over for a while. */
+  readonly resigns: (member: Member) => void
   /** Of every directory that there ever was. */
   readonly durables: Map<PeerId, Durable>
 }
@@ -199,7 +204,7 @@ export class Member {
     this.store = store
     this.#flushesBefore = store.flushes
     this.machine = machine
-    const own = { store, clock, random: this.#dice.fork(), telemetry: silent, fatal }
+    const own = { store, clock, random: this.#dice.fork(), telemetry: this.#telemetry, fatal }
     const introduced = this.#introduced
     const log = this.#watch(new RaftLog({ ...own, introduced, limits: plan.raft, transport: this.#transport(process) }))
     this.log = log
@@ -221,6 +226,15 @@ export class Member {
   }
 
   /** Shows who leads and who stamps what to the book of reigns. */
+  readonly #telemetry: Telemetry = {
+    ...silent,
+    log: (_level, event) => {
+      if (event !== OWN_DAMAGE) return
+      this.#note('resigns')
+      this.#parts.resigns(this)
+    },
+  }
+
   #watch(log: ReplicatedLog): ReplicatedLog {
     const { reigns } = this.#parts
     return tampered<ReplicatedLog>(log, {

@@ -103,7 +103,9 @@ class World implements ClientWorld {
     for (let i = 1; i <= plan.members; i++) {
       const count = (kind: FaultKind) => this.nemesis.count(kind)
       const leads = (member: Member) => this.nemesis.leads(member)
-      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits, network, count, leads, durables }
+      const resigns = () => this.#health.disturbed()
+      const hooks = { count, leads, resigns }
+      const parts = { scheduler, trace, claims, ledger, reigns, plan, limits, network, durables, ...hooks }
       const member = new Member(`n${i}`, parts, this.#dice.fork(), (ended) => this.#ended(ended))
       this.members.push(member)
     }
