@@ -2,7 +2,7 @@
 import { ERRORS, logIndex, OK } from '@leasehold/protocol'
 import { CHANNEL, silent } from '@leasehold/server/ports'
 import { REPLICA_LIMITS, Resigning, type ResigningHooks } from '@leasehold/server/replica'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { VirtualClock } from '../support/virtualclock.js'
 import { Cluster, type Member } from './cluster.js'
 import { acquire, agree, release, tokenOf } from './commands.js'
@@ -23,6 +23,16 @@ async function outrun(cluster: Cluster, behind: Member): Promise<void> {
   await leader.call(acquire('last'))
   await cluster.run(400)
   for await (const _ of leader.store.entries(logIndex(stood + 1), logIndex(stood + 1))) throw new Error('still there')
+}
+
+/** Three members, one of them cut off for longer than the log is kept. */
+async function oneBehind(t: Test) {
+  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
+  const [behind, other] = cluster.followers as [Member, Member]
+  const { leader } = cluster
+  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
+  await t.rejects(outrun(cluster, behind), /not within/)
+  return { cluster, leader, behind, other }
 }
 
 for (const stopped of ['killed', 'cut off']) {
@@ -91,11 +101,7 @@ function damage(member: Member): void {
 }
 
 t.test('a leader whose own data is damaged hands its office to a member that can serve, and ends', async (t) => {
-  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
-  const [behind, other] = cluster.followers as [Member, Member]
-  const { leader } = cluster
-  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
-  await t.rejects(outrun(cluster, behind), /not within/)
+  const { cluster, leader, behind, other } = await oneBehind(t)
   damage(leader)
   cluster.network.heal()
   await t.rejects(cluster.run(2_000), { code: 'DAMAGED' }, 'the process ends, and says why')
@@ -113,11 +119,7 @@ t.test('a leader whose own data is damaged hands its office to a member that can
 })
 
 t.test('a leader whose own data is damaged ends also where nobody can take over', async (t) => {
-  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
-  const [behind, other] = cluster.followers as [Member, Member]
-  const { leader } = cluster
-  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
-  await t.rejects(outrun(cluster, behind), /not within/)
+  const { cluster, leader, behind, other } = await oneBehind(t)
   await other.kill()
   damage(leader)
   cluster.network.heal()
@@ -132,11 +134,7 @@ t.test('a leader whose own data is damaged ends also where nobody can take over'
 })
 
 t.test('a refusal that is lost on its way keeps no member behind', async (t) => {
-  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
-  const [behind, other] = cluster.followers as [Member, Member]
-  const { leader } = cluster
-  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
-  await t.rejects(outrun(cluster, behind), /not within/)
+  const { cluster, behind } = await oneBehind(t)
   let refused = 0
   cluster.network.swallow = ({ from, channel, bytes }) => {
     const lost = from === behind.peer && channel === CHANNEL.bulk && bytes[0] === REFUSED && refused === 0
@@ -232,11 +230,7 @@ t.test('who finds its own data damaged goes on where service needs it', async (t
 })
 
 t.test('a leader whose reads hang is no better than one whose data is damaged; one that was paused is', async (t) => {
-  const cluster = await Cluster.of(3, 1, { tailEntries: 8 })
-  const [behind, other] = cluster.followers as [Member, Member]
-  const { leader } = cluster
-  for (const one of [leader, other]) cluster.network.cut(behind.peer, one.peer)
-  await t.rejects(outrun(cluster, behind), /not within/)
+  const { cluster, leader, behind, other } = await oneBehind(t)
   leader.disk.beforeRead = () => new Promise<void>(() => {})
   cluster.network.heal()
   await cluster.run(REPLICA_LIMITS.snapshotStallMsMax - 200)
