@@ -30,7 +30,7 @@ export function usage(scenarios: readonly (readonly [string, string])[], apart: 
     ...scenarios.map(([name, about]) => `  ${name.padEnd(8)} ${about}`),
     `  all      every one of them, in this order, but for ${apart.join(', ')}`,
     '',
-    `--seconds S    measured seconds of each load (default ${BENCH.secondsDefault}); half as much goes before as warm-up`,
+    `--seconds S    measured seconds of each load (default ${BENCH.secondsDefault}); half as much goes before as warm-up, for contend as much`,
     `--repeats N    runs of the scenario, each beside the raw limits; medians are reported (default ${BENCH.repeats}; million, expire and those that all leaves out 1 or 3)`,
     '--json FILE    writes the report there as well',
     '--markdown FILE  the same, as tables',
