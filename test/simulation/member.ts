@@ -229,7 +229,8 @@ export class Member {
   readonly #telemetry: Telemetry = {
     ...silent,
     log: (_level, event) => {
-      if (event !== OWN_DAMAGE) return
+      // Nobody is believed whose disk nothing was done to.
+      if (event !== OWN_DAMAGE || this.repair === null) return
       this.#note('resigns')
       this.#parts.resigns(this)
     },
