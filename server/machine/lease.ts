@@ -1,7 +1,6 @@
 /** One name's row: a grant, an offer of one, or the delay after an unclean end. A name without a row is free. */
 import type { Row } from './changes.js'
 import type { Due } from './due.js'
-import type { RenewalRow } from './renewals.js'
 import type { Codec } from './table.js'
 
 /** Numbers are stored; never reuse one. */
@@ -14,6 +13,9 @@ export const LEASE_STATE = {
   /** The last grant ended uncleanly; nobody may have the lease until the delay is over. */
   delayed: 3,
 } as const
+
+/** Rows of renewals are numbered from 0. */
+export const NOT_RENEWED = -1
 
 export interface Lease extends Row, Due {
   readonly name: string
@@ -28,8 +30,8 @@ export interface Lease extends Row, Due {
   lockDelayMs: number
   /** Renewals of this grant so far; the claim of an offer is none. */
   renewals: number
-  /** Where a renewed grant's end and renewals are stored; null while they stand in its own row. */
-  renewed: RenewalRow | null
+  /** The number of the row of renewals in which its end and renewals are stored; NOT_RENEWED while its own row has them. */
+  renewed: number
 }
 
 export const leaseCodec: Codec<Lease> = {
@@ -70,7 +72,7 @@ export function blankLease(name: string): Lease {
     ttlMs: 0,
     change: -1,
     renewals: 0,
-    renewed: null,
+    renewed: NOT_RENEWED,
     holder: '',
     name,
     saved: 0,

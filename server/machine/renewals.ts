@@ -5,7 +5,7 @@
  * storage of Rosenblum and Ousterhout (1991): what is left of the oldest rows moves on, so that at most about half is waste.
  */
 import type { Row } from './changes.js'
-import { LEASE_STATE, type Lease } from './lease.js'
+import { LEASE_STATE, type Lease, NOT_RENEWED } from './lease.js'
 import type { MachineLimits } from './limits.js'
 import { type Codec, Table } from './table.js'
 
@@ -15,7 +15,7 @@ const CLEAN_ROWS = 8
 /** A row of renewals. The keys count up from 0; later rows overrule earlier ones. */
 export interface RenewalRow extends Row {
   readonly number: number
-  /** Those who were added. They stand here no more once their `renewed` says another row, or none. */
+  /** Those who were added. They stand here no more once their `renewed` says another row's number, or none. */
   readonly leases: Lease[]
   /** How many of them stand here. */
   live: number
@@ -30,7 +30,8 @@ const codec: Codec<RenewalRow> = {
   keyOf: (row) => String(row.number),
   encode: (row) => {
     const fields: number[] = []
-    for (const lease of row.leases) if (lease.renewed === row) fields.push(lease.token, lease.endMs, lease.renewals)
+    for (const lease of row.leases)
+      if (lease.renewed === row.number) fields.push(lease.token, lease.endMs, lease.renewals)
     return fields
   },
   decode: (key, fields) => {
@@ -43,6 +44,8 @@ const codec: Codec<RenewalRow> = {
 export class Renewals {
   readonly table = new Table(codec)
   readonly #perRow: number
+  /** By number. A lease names its row so, and not by a pointer that the garbage collector would have to follow from an old object. */
+  readonly #rows = new Map<number, RenewalRow>()
   /** The rows' numbers lie between these; null before the first renewal. */
   #oldest = 0
   #newest: RenewalRow | null = null
@@ -56,7 +59,7 @@ export class Renewals {
   /** A renewal raised the lease's end. */
   note(lease: Lease): void {
     const row = this.#newest
-    if (row !== null && lease.renewed === row) {
+    if (row !== null && lease.renewed === row.number) {
       this.table.touch(row)
       return
     }
@@ -67,9 +70,9 @@ export class Renewals {
 
   /** The lease's own row says all that there is to say of it, or it is no more. */
   forget(lease: Lease): void {
-    const row = lease.renewed
-    if (row === null) return
-    lease.renewed = null
+    if (lease.renewed === NOT_RENEWED) return
+    const row = this.#rows.get(lease.renewed)!
+    lease.renewed = NOT_RENEWED
     this.#live--
     row.live--
     this.#dropIfEmpty(row)
@@ -80,6 +83,7 @@ export class Renewals {
     const rows = [...this.table.values()].sort((a, b) => a.number - b.number)
     this.#oldest = rows[0]?.number ?? 0
     this.#newest = rows[rows.length - 1] ?? null
+    for (const row of rows) this.#rows.set(row.number, row)
     for (const row of rows) this.#restore(row, find)
   }
 
@@ -89,6 +93,7 @@ export class Renewals {
       const full = row
       row = blank(full === null ? 0 : full.number + 1)
       this.#newest = row
+      this.#rows.set(row.number, row)
       this.table.insert(String(row.number), row)
       if (full !== null) this.#dropIfEmpty(full)
     } else this.table.touch(row)
@@ -98,7 +103,7 @@ export class Renewals {
   #enter(row: RenewalRow, lease: Lease): void {
     row.leases.push(lease)
     row.live++
-    lease.renewed = row
+    lease.renewed = row.number
     this.#live++
   }
 
@@ -109,7 +114,7 @@ export class Renewals {
   #clean(): void {
     for (let left = 2; left > 0 && this.table.size > CLEAN_ROWS + (2 * this.#live) / this.#perRow; left--) {
       const row = this.#first()
-      for (const lease of row.leases) if (lease.renewed === row) this.#move(lease)
+      for (const lease of row.leases) if (lease.renewed === row.number) this.#move(lease)
     }
   }
 
@@ -121,14 +126,16 @@ export class Renewals {
   /** The oldest row that is left. The newest always is. */
   #first(): RenewalRow {
     for (;;) {
-      const row = this.table.get(String(this.#oldest))
+      const row = this.#rows.get(this.#oldest)
       if (row !== undefined) return row
       this.#oldest++
     }
   }
 
   #dropIfEmpty(row: RenewalRow): void {
-    if (row.live === 0 && row !== this.#newest) this.table.remove(String(row.number), row)
+    if (row.live > 0 || row === this.#newest) return
+    this.#rows.delete(row.number)
+    this.table.remove(String(row.number), row)
   }
 
   #restore(row: RenewalRow, find: (token: number) => Lease | undefined): void {
@@ -140,7 +147,7 @@ export class Renewals {
       lease.endMs = stored[at + 1]!
       lease.renewals = stored[at + 2]!
       // A name stands here twice where it was granted anew since. Leaving the row in between would drop it from under the lease.
-      if (lease.renewed === row) continue
+      if (lease.renewed === row.number) continue
       this.forget(lease)
       this.#enter(row, lease)
     }

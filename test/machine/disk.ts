@@ -23,7 +23,7 @@ function says(table: string, stored: readonly unknown[], fields: readonly unknow
     const there = new Set(triples(stored))
     return triples(fields).every((triple) => there.has(triple))
   }
-  const passed = 'renewed' in row && row.renewed !== null ? RENEWED_FIELDS : []
+  const passed = 'renewed' in row && row.renewed !== -1 ? RENEWED_FIELDS : []
   const known = (all: readonly unknown[]) => JSON.stringify(all.map((field, at) => (passed.includes(at) ? 0 : field)))
   return known(stored) === known(fields)
 }

@@ -1,6 +1,18 @@
 import { OK } from '@leasehold/protocol'
 import t from 'tap'
-import { acquire, admitRun, beat, codeOf, Driver, release, renew, revoke, stored, transfer } from './driver.js'
+import {
+  acquire,
+  admitRun,
+  beat,
+  codeOf,
+  Driver,
+  release,
+  reloaded,
+  renew,
+  revoke,
+  stored,
+  transfer,
+} from './driver.js'
 
 const LOST = codeOf('LEASE_LOST')
 const HELD = codeOf('LEASE_HELD')
@@ -289,4 +301,39 @@ t.test('the state after a reload is the state before, and goes on alike', async 
   t.same(d.ask(10_500, admitRun('n1')), { code: OK, fields: [2] }, 'runs go on')
   t.same(d.ask(11_000, renew('a', 1)), { code: LOST, fields: [1, 'expired'] })
   t.same(d.ask(11_001, renew('b', 2)).code, OK)
+})
+
+t.test('a live token is found among all others, however unevenly those that ended left them', async (t) => {
+  const scattered = (n: number) => (Math.imul(n, 0x9e3779b1) >>> 0) / 2 ** 32
+  for (let round = 0; round < 40; round++) {
+    const limits = { endingKeptMs: 1 }
+    const d = new Driver(limits)
+    const live = new Map<number, string>()
+    const tokens = 20 + round * 5
+    for (let token = 1; token <= tokens; token++) {
+      d.at(10_000, acquire(`n${token}`, 'h', { ttlMs: 60_000 }))
+      // some stretches stay nearly whole, others nearly empty
+      const stays = scattered(token + 1_000 * round) < (Math.floor(token / 32) % 2 === round % 2 ? 0.95 : 0.1)
+      if (stays) live.set(token, `n${token}`)
+      else d.at(10_000, release(`n${token}`, token))
+    }
+    d.machine = reloaded(d.machine, limits) // which leaves the ended ones out
+    d.at(20_000, beat, acquire('last', 'h', { ttlMs: 60_000 }))
+    // Of an older token `last` can say that it was superseded, unless the token is another name's to this day.
+    const reasons = Array.from({ length: tokens }, (_, at) => d.ask(20_000, renew('last', at + 1)).fields[1])
+    const expected = reasons.map((_, at) => (live.has(at + 1) ? 'unknown' : 'superseded'))
+    t.same(reasons, expected, `${live.size} of ${tokens} tokens`)
+    for (const [token, name] of live) t.equal(d.ask(20_000, renew(name, token)).code, OK)
+  }
+})
+
+t.test('a grant that has ended is not renewed, released or passed on, whether it was swept or not', async (t) => {
+  const d = new Driver({ sweepPerEntryMax: 1 })
+  const names = ['a', 'b', 'c', 'd']
+  d.at(10_000, ...names.map((name) => acquire(name, 'h1')))
+  const { replies } = d.at(11_000, renew('b', 2), release('c', 3), transfer('d', 4, 'h2'))
+  t.same(
+    replies.map(({ code, fields }) => [code, fields[1]]),
+    names.slice(1).map(() => [LOST, 'expired']),
+  )
 })

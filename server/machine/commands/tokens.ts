@@ -9,7 +9,7 @@ import type { State } from '../state.js'
 import { end, endFor, touch } from '../succession.js'
 
 export function renew(state: State, command: Renew): Reply {
-  const lease = touch(state, command.name)
+  const lease = touchUnder(state, command.name, command.token)
   if (!isGrant(lease, command.token)) return lost(command.token, whyLost(state, lease, command.name, command.token))
   const { nowMs } = state.time
   const endMs = nowMs + lease.ttlMs
@@ -21,7 +21,7 @@ export function renew(state: State, command: Renew): Reply {
 }
 
 export function release(state: State, command: Release): Reply {
-  const lease = touch(state, command.name)
+  const lease = touchUnder(state, command.name, command.token)
   if (isGrant(lease, command.token)) {
     end(state, lease, { type: 'released', reason: 'released', cause: 'release', principal: command.principal })
     return passedOn(false)
@@ -32,7 +32,7 @@ export function release(state: State, command: Release): Reply {
 
 export function transfer(state: State, command: Transfer): Reply {
   const { name, token, to, principal } = command
-  const lease = touch(state, name)
+  const lease = touchUnder(state, name, token)
   if (!isGrant(lease, token)) {
     const reason = whyLost(state, lease, name, token)
     const sameTo = reason === 'transferred' && state.endings.find(token, state.time.nowMs)?.to === to
@@ -42,6 +42,15 @@ export function transfer(state: State, command: Transfer): Reply {
   if (waiter === null) return refused('NO_SUCH_WAITER', `nobody waits for ${name} under the holder name ${to}`)
   endFor(state, lease, waiter, principal)
   return passedOn(false)
+}
+
+/**
+ * The row of this name, touched. Where it stands under this token it is found by that, which spares a look at the names:
+ * with a million of them, the most expensive part of a renewal.
+ */
+function touchUnder(state: State, name: string, token: number): Lease | undefined {
+  const lease = state.leases.byToken(token)
+  return lease?.name === name && !state.time.ended(lease.endMs) ? lease : touch(state, name)
 }
 
 /** Whether the row, which was touched, is the live grant or offer of this token. */
