@@ -38,11 +38,14 @@ export interface ForwardRefusal {
   readonly reason: RefusalReason
 }
 
-/** How far a member is: each tells the others now and then, for people. Nothing is decided by it. */
+/** How a member is: each tells the others now and then. */
 export interface Standing {
   readonly kind: typeof FORWARD.standing
   readonly term: Term
+  /** How far it is, for people: nothing is decided by it. */
   readonly applied: LogIndex
+  /** Its disk is low: whether growth is taken, and who is to lead, depends on it. */
+  readonly low: boolean
 }
 
 export type Forward = ForwardedBatch | ForwardRefusal | Standing

@@ -84,6 +84,8 @@ export const REPLICA_LIMITS = {
   subscribersMax: 10_000,
 
   gaugeMs: 1_000,
+  /** A leader whose disk is low tries again after this to hand over: nothing is taken while it tries. */
+  handoverAgainMs: 10_000,
   /** Of a shutdown: how long a leader waits for another one to have taken over. */
   handoverMsMax: 1_000,
   /** Of a shutdown: what has no answer by then gets none. */
@@ -102,6 +104,7 @@ export function assertReplicaLimits(l: { readonly [K in keyof typeof REPLICA_LIM
     [l.electionMsMax < l.readMsMax, 'a read outlives an election'],
     [l.inboundBytesMax >= 2 * l.forwardedMax * l.batchBytesMax, 'two members may send as much as they may'],
     [l.snapshotStallMsMax <= l.snapshotInstallMsMax, 'loading all of it takes longer than taking a piece'],
+    [l.electionMsMax < l.handoverAgainMs / 10, 'who tries to hand over serves most of the time all the same'],
     [l.handoverMsMax < l.drainMsMax, 'who hands over still has time to finish what it accepted'],
     [l.drainMsMax < l.closeMsMax, 'what could not be drained is written down in time'],
     [l.batchBytesMax >= 2 * LIMITS.frameBytesMax, 'a frame of commands fits a batch'],

@@ -99,7 +99,7 @@ export interface ReplicatedLog {
   readBarrier(): Promise<void>
   /** Entries up to here are no longer needed for recovery. */
   trim(through: LogIndex): void
-  /** Hands leadership to this peer, or to whoever has most of the log. False where that cannot be. */
-  transferLeadership(to: PeerId | null): boolean
+  /** Hands leadership to this peer, or to whoever of those that are able (left out: all) has most of the log. False where that cannot be. */
+  transferLeadership(to: PeerId | null, able?: (peer: PeerId) => boolean): boolean
   close(): Promise<void>
 }

@@ -14,7 +14,7 @@
  *   readIndex                [kind, term, read]                     readIndexReply  [kind, term, read, index]
  *
  *   forwarded batch          [kind, term, member, run, batch, body]
- *   refusal of one           [kind, term, run, batch, reason]      standing        [kind, term, applied]
+ *   refusal of one           [kind, term, run, batch, reason]      standing        [kind, term, applied, low]
  */
 import {
   checkArray,
@@ -70,7 +70,7 @@ export function encodeForward(forward: Forward): Uint8Array {
     case FORWARD.refusal:
       return pack([forward.kind, forward.term, forward.run, forward.batch, forward.reason])
     case FORWARD.standing:
-      return pack([forward.kind, forward.term, forward.applied])
+      return pack([forward.kind, forward.term, forward.applied, forward.low])
   }
 }
 
@@ -98,8 +98,8 @@ export function decodeForward(bytes: Uint8Array): Forward {
         reason: reasonAt(f, 4),
       }
     case FORWARD.standing:
-      checkCount(f, 3, 'a standing')
-      return { kind: FORWARD.standing, term: termAt(f, 1), applied: logIndex(checkNatural(f[2], 'applied')) }
+      checkCount(f, 4, 'a standing')
+      return { kind: FORWARD.standing, term: termAt(f, 1), applied: indexAt(f, 2), low: checkBoolean(f[3], 'low') }
     default:
       throw refuse('a forwarded message has a kind that this version does not know')
   }

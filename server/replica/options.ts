@@ -16,7 +16,7 @@ export interface ReplicaOptions extends GatheringOptions, CheckpointOptions, Ret
   readonly random: Random
   readonly telemetry: Telemetry
   readonly memberId: string
-  /** Watches the disk: while it is low, nothing that grows is taken. Left out: nobody watches. */
+  /** Watches the disk: what that is for, growth.ts says. Left out: nobody watches. */
   readonly headroom?: Pick<Headroom, 'low' | 'check'>
   /** For a snapshot to be loaded into; left out: the usual one. */
   readonly freshMachine?: () => FreshMachine
@@ -30,4 +30,5 @@ export interface ReplicaOptions extends GatheringOptions, CheckpointOptions, Ret
 /** As the parts of a replica have it. */
 export interface PartsOptions extends ReplicaOptions {
   readonly machine: ReplaceableMachine
+  readonly headroom: Pick<Headroom, 'low' | 'check'>
 }

@@ -27,6 +27,7 @@ import { BEAT, Beats } from './beats.js'
 import { ClusterClock } from './clusterclock.js'
 import { FORWARD, type ForwardedBatch, type ForwardRefusal, REFUSAL } from './forwards.js'
 import { Gathering } from './gathering.js'
+import type { Growth } from './growth.js'
 import { InboundQueue } from './inbound.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { Draft, ReplicatedLog } from './log.js'
@@ -50,6 +51,7 @@ export class Outbound {
   readonly admission: Admission
   readonly gathering: Gathering
   readonly #hooks: OutboundHooks
+  readonly #growth: Pick<Growth, 'admitted'>
   readonly #log: ReplicatedLog
   readonly #machine: StateMachine
   readonly #clock: Clock
@@ -73,8 +75,9 @@ export class Outbound {
   /** Commands accepted and not yet answered; waiting ones have been answered by QUEUED. */
   inFlight = 0
 
-  constructor(options: ReplicaOptions, hooks: OutboundHooks) {
+  constructor(options: ReplicaOptions, growth: Pick<Growth, 'admitted'>, hooks: OutboundHooks) {
     this.#hooks = hooks
+    this.#growth = growth
     this.#log = options.log
     this.#machine = options.machine
     this.#clock = options.clock
@@ -292,8 +295,11 @@ export class Outbound {
     const wall = wallMs(this.#clock.wallMs())
     const member = this.#memberId
     const drafts: Draft[] = []
-    const add = (from: string, of: Run, batch: number, commands: readonly Command[], body?: Uint8Array) =>
-      drafts.push({ timeMs: stamp, wallMs: wall, member: from, run: of, batch, commands, body })
+    const add = (from: string, of: Run, batch: number, asked: readonly Command[], encoded?: Uint8Array) => {
+      const commands = this.#growth.admitted(asked)
+      const body = commands === asked ? encoded : undefined
+      return drafts.push({ timeMs: stamp, wallMs: wall, member: from, run: of, batch, commands, body })
+    }
     if (this.admission.due(nowMs)) {
       add(member, NO_RUN, 0, [this.admission.command])
       this.admission.asked(nowMs)

@@ -6,6 +6,7 @@
 import {
   type ClientCommand,
   type ClusterMs,
+  type Command,
   type Configuration,
   ERRORS,
   type ErrorCode,
@@ -13,6 +14,7 @@ import {
   type InternalCommand,
   type LogIndex,
   type PeerId,
+  peerIdOf,
   QUEUED,
   type Reply,
   type Term,
@@ -26,6 +28,7 @@ import type { Batch } from './batch.js'
 import { Checkpoint } from './checkpoint.js'
 import { Feed } from './feed.js'
 import { FORWARD, type Forward } from './forwards.js'
+import { DISK_LOW, Growth, wasRefused } from './growth.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { LogFollower, ReplicatedLog } from './log.js'
 import type { ReplicaEntry } from './logentry.js'
@@ -34,6 +37,7 @@ import { Outbound } from './outbound.js'
 import { Reconfiguring } from './reconfiguring.js'
 import type { FreshMachine, ReplaceableMachine } from './replaceable.js'
 import type { Recipient } from './replica.js'
+import { Standings } from './standings.js'
 import { Waiting } from './waiting.js'
 
 /** What a queued request is told when this member goes: it was executed, insofar as it stands in a queue. */
@@ -55,6 +59,9 @@ export interface PipelineHooks {
 export class Pipeline implements LogFollower {
   readonly feed: Feed
   readonly reconfiguring: Reconfiguring
+  readonly growth: Growth
+  readonly standings = new Standings()
+  readonly #self: PeerId
   readonly #outbound: Outbound
   readonly #log: ReplicatedLog
   readonly #store: Store
@@ -70,8 +77,6 @@ export class Pipeline implements LogFollower {
   #checkpointWanted = false
   /** A snapshot is being installed: what is staged meanwhile would be lost. */
   #replacing: FreshMachine | null = null
-  /** Of peers that the configuration names. */
-  readonly #standings = new Map<PeerId, LogIndex>()
   #dead = false
   #admitted = false
   #appliedIndex: LogIndex
@@ -91,7 +96,13 @@ export class Pipeline implements LogFollower {
     this.#answers = new Answers((to, error) => this.#recipientFailed(to, error))
     this.#checkpoint = new Checkpoint(options.store, options.log, options.machine.tables, options)
     this.#appliedIndex = options.store.recovered.checkpointIndex
-    this.#outbound = new Outbound(options, {
+    const { identity } = options.store.recovered
+    this.#self = peerIdOf(identity.memberId, identity.directoryId)
+    this.growth = new Growth({
+      ...{ self: this.#self, headroom: options.headroom, standings: this.standings, log: options.log },
+      configuration: () => options.machine.configuration,
+    })
+    this.#outbound = new Outbound(options, this.growth, {
       refuse: (to, id, attempt, code) => this.refuse(to, id, attempt, code),
       guard: (step) => this.#guard(step),
     })
@@ -156,15 +167,17 @@ export class Pipeline implements LogFollower {
 
   lead(term: Term, baseMs: ClusterMs): void {
     this.reconfiguring.reign()
+    this.growth.led(this.#self)
     this.#guard(() => this.#outbound.lead(term, baseMs))
   }
   follow(term: Term, leader: PeerId | null): void {
     this.reconfiguring.reign()
+    this.growth.led(leader)
     this.#guard(() => this.#outbound.follow(term, leader))
     this.#moved?.()
   }
   forwarded(from: PeerId, message: Forward): void {
-    if (message.kind === FORWARD.standing) this.#stood(from, message.applied)
+    if (message.kind === FORWARD.standing) this.standings.heard(from, message, this.#machine.configuration)
     else this.#guard(() => this.#outbound.forwarded(from, message))
   }
   linked(peer: PeerId, change: 'up' | 'down' | 'room'): void {
@@ -189,22 +202,12 @@ export class Pipeline implements LogFollower {
     this.#guard(() => this.#applyEntry(entry))
   }
 
-  /** Tells the other members how far this one is. */
+  /** Tells the other members how this one is. */
   announce(): void {
     const { term, peers } = this.#log.status
-    const message = { kind: FORWARD.standing, term, applied: this.#appliedIndex } as const
+    const { low } = this.#options.headroom
+    const message = { kind: FORWARD.standing, term, applied: this.#appliedIndex, low } as const
     for (const { peer } of peers) this.#log.send(peer, message)
-  }
-
-  /** How far the other members were when they told last. */
-  get standings(): ReadonlyMap<PeerId, LogIndex> {
-    return this.#standings
-  }
-
-  #stood(peer: PeerId, applied: LogIndex): void {
-    const named = this.#machine.configuration?.addresses ?? {}
-    for (const known of this.#standings.keys()) if (!Object.hasOwn(named, known)) this.#standings.delete(known)
-    if (Object.hasOwn(named, peer)) this.#standings.set(peer, applied)
   }
 
   checkpoint(): void {
@@ -245,6 +248,7 @@ export class Pipeline implements LogFollower {
   // Ticks and the end
 
   tick(nowMs: number): void {
+    this.growth.judge()
     this.#guard(() => {
       this.#outbound.tick(nowMs)
       this.reconfiguring.tick()
@@ -314,7 +318,7 @@ export class Pipeline implements LogFollower {
     if (entry.reconfigures) this.reconfiguring.applied()
     const batch = answered?.batch ?? null
     const appliedMs = this.#clock.monotonicMs()
-    if (batch !== null) this.#answer(batch, applied.replies, answered!.own)
+    if (batch !== null) this.#answer(batch, entry.commands, applied.replies, answered!.own)
     for (const { waiter, reply } of applied.settled) {
       const attached = this.#waiting.settle(waiter)
       if (attached === null) continue
@@ -333,11 +337,16 @@ export class Pipeline implements LogFollower {
     if (this.#outbound.waiting) this.#outbound.closeSoon()
   }
 
-  #answer(batch: Batch, replies: readonly Reply[], from: number): void {
+  /** `commands`: as they came into the log, after the first `from` of this member's own. */
+  #answer(batch: Batch, commands: readonly Command[], replies: readonly Reply[], from: number): void {
     const { recipients, ids, attempts, count } = batch
     for (let i = 0; i < count; i++) {
       const to = recipients[i]!
       const reply = replies[from + i]!
+      if (wasRefused(commands[from + i]!)) {
+        this.refuse(to, ids[i]!, attempts[i]!, 'OVERLOADED', DISK_LOW)
+        continue
+      }
       this.#answers.give(to, ids[i]!, attempts[i]!, reply.code, reply.fields)
       if (reply.code === QUEUED) this.#attach(reply.fields[0] as WaiterId, to, ids[i]!, attempts[i]!)
     }

@@ -205,8 +205,8 @@ export class RaftLog implements ReplicatedLog {
     this.#input(() => this.#core.trimmed(begin))
   }
 
-  transferLeadership(to: PeerId | null): boolean {
-    const target = this.leading ? (to ?? successorOf(this.#core.status)) : null
+  transferLeadership(to: PeerId | null, able: (peer: PeerId) => boolean = () => true): boolean {
+    const target = this.leading ? (to ?? successorOf(this.#core.status, able)) : null
     if (target === null) return false
     let done = false
     this.#input(() => {

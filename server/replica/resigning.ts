@@ -7,8 +7,9 @@
  * Such a member hands over and follows; a sole voter stays in office, since it is all there is, and those it cannot serve have no vote.
  */
 import type { Clock, Telemetry } from '../ports/index.js'
-import type { PeerId, RaftStatus } from '../raft/index.js'
+import type { RaftStatus } from '../raft/index.js'
 import { REPLICA_LIMITS } from './limits.js'
+import { areMajority } from './standing.js'
 
 export interface ResigningOptions {
   readonly clock: Clock
@@ -65,12 +66,9 @@ export class Resigning {
 /** Of a leader: with it there are majorities that are up to date, and of those that answer there are none without it. */
 function isNeeded({ id, role, configuration, progress }: RaftStatus): boolean {
   if (role !== 'leader') return false
-  const { voters, outgoing } = configuration
-  const majorities = (able: (peer: PeerId) => boolean): boolean =>
-    [voters, outgoing].every((half) => half.length === 0 || 2 * half.filter(able).length > half.length)
   // Who is being sent a snapshot is linked, and may just not have said anything yet.
   const there = progress.filter(({ active, state }) => active || state === 'snapshot')
   const answering = new Map(there.map(({ peer, state }) => [peer, state]))
-  const serves = majorities((peer) => peer === id || answering.get(peer) === 'replicate')
-  return serves && !majorities((peer) => peer !== id && answering.has(peer))
+  const serves = areMajority(configuration, (peer) => peer === id || answering.get(peer) === 'replicate')
+  return serves && !areMajority(configuration, (peer) => peer !== id && answering.has(peer))
 }

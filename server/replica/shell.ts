@@ -8,7 +8,6 @@ import {
   INTERNAL_OP,
   type LeaseView,
   memberOf,
-  OP,
   type PeerId,
   peerIdOf,
 } from '@leasehold/protocol'
@@ -16,6 +15,7 @@ import type { MemberView } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { EventPage, EventQuery, Headroom, Store } from '../storage/index.js'
 import type { RevokedListener } from './feed.js'
+import { DISK_LOW, grows } from './growth.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { ReplicatedLog } from './log.js'
 import type { MembershipChange } from './membership.js'
@@ -28,7 +28,6 @@ import type { LeasePage, StateMachine } from './statemachine.js'
 import { Watchdog } from './watchdog.js'
 
 const REMOVED = 'this member was removed from its cluster; nothing was executed'
-const DISK_LOW = 'the disk of this member is nearly full, so nothing that grows is taken; nothing was executed'
 
 type State = 'starting' | 'serving' | 'draining' | 'closed' | 'dead'
 
@@ -50,12 +49,14 @@ export class Shell implements Replica {
   readonly #stopTicks: () => void
   #state: State = 'starting'
   #gaugedMs = Number.NEGATIVE_INFINITY
+  #handedOverMs = Number.NEGATIVE_INFINITY
   #auditCheckedMs: number
   #admitted: () => void = () => {}
   #closed: Promise<void> | null = null
 
   constructor(given: ReplicaOptions) {
-    const options = { ...given, machine: new ReplaceableMachine(given.machine) }
+    const headroom = given.headroom ?? { low: false, check: async () => false }
+    const options = { ...given, machine: new ReplaceableMachine(given.machine), headroom }
     this.#log = options.log
     this.#store = options.store
     this.#machine = options.machine
@@ -68,7 +69,7 @@ export class Shell implements Replica {
     const nowMs = options.clock.monotonicMs()
     this.#auditCheckedMs = nowMs
     this.#retention = new Retention(options.store, options)
-    this.#headroom = options.headroom ?? { low: false, check: async () => false }
+    this.#headroom = headroom
     this.#watchdog = new Watchdog(nowMs, (error) => this.#die(error))
     this.#pipeline = new Pipeline(options, {
       admitted: () => this.#admitted(),
@@ -100,7 +101,7 @@ export class Shell implements Replica {
       memberId: this.#memberId,
       self: this.#self,
       appliedIndex: this.#pipeline.appliedIndex,
-      standings: this.#pipeline.standings,
+      standings: this.#pipeline.standings.applied,
       clusterMs: this.#machine.timeMs,
       leases: this.#machine.leaseCount,
       waiters: this.#machine.waiterCount,
@@ -120,7 +121,7 @@ export class Shell implements Replica {
     if (this.#state !== 'serving') {
       this.#pipeline.refuse(to, id, attempt, this.#state === 'starting' ? 'NO_QUORUM' : 'SHUTTING_DOWN')
     } else if (this.#standing === 'removed') this.#pipeline.refuse(to, id, attempt, 'NO_QUORUM', REMOVED)
-    else if (this.#headroom.low && command.op === OP.acquire)
+    else if (this.#pipeline.growth.refused && grows(command))
       this.#pipeline.refuse(to, id, attempt, 'OVERLOADED', DISK_LOW)
     else this.#pipeline.submit(command, to, id, attempt, deadlineMs)
   }
@@ -208,14 +209,22 @@ export class Shell implements Replica {
     const before = this.#headroom.low
     try {
       const low = await this.#headroom.check()
-      if (low && !before) this.#telemetry.log('error', 'disk nearly full', { refuses: 'growth' })
+      if (low && !before) this.#telemetry.log('error', 'disk nearly full')
       if (!low && before) this.#telemetry.log('info', 'disk has room again')
-      // Another leader may have room; where none has, this one goes on with what gives room back.
-      if (low && this.#state === 'serving') this.#log.transferLeadership(null)
+      if (low !== before) this.#pipeline.announce()
+      if (low && this.#state === 'serving') this.#giveWay()
     } catch (error) {
       // A disk that cannot say how full it is says so when it is written to.
       this.#telemetry.log('warn', 'free space unknown', { reason: String(error) })
     }
+  }
+
+  /** To a leader that has room, as it said itself; where nobody has, this one goes on with what gives room back. */
+  #giveWay(): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#handedOverMs < REPLICA_LIMITS.handoverAgainMs) return
+    const { growth } = this.#pipeline
+    if (this.#log.transferLeadership(null, (peer) => growth.hasRoom(peer))) this.#handedOverMs = nowMs
   }
 
   /** Whether the configuration names this member. One that catches up sees old ones first, which did not name it yet. */

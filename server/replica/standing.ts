@@ -47,8 +47,19 @@ function peersOf(core: RaftStatus, addresses: Readonly<Record<PeerId, string>>):
   })
 }
 
-/** Who of the other voters has most of a leader's log, and answers; null: nobody does. */
-export function successorOf({ id, progress, configuration }: RaftStatus): PeerId | null {
-  const able = progress.filter((one) => one.peer !== id && one.active && configuration.voters.includes(one.peer))
-  return able.sort((a, b) => b.match - a.match)[0]?.peer ?? null
+/** Who of the other voters that are able has most of a leader's log, and answers; null: nobody does. */
+export function successorOf(
+  { id, progress, configuration }: RaftStatus,
+  able: (peer: PeerId) => boolean,
+): PeerId | null {
+  const there = progress.filter(({ peer, active }) => peer !== id && active && configuration.voters.includes(peer))
+  return there.filter(({ peer }) => able(peer)).sort((a, b) => b.match - a.match)[0]?.peer ?? null
+}
+
+/** Those who are able could decide without the others. */
+export function areMajority(
+  { voters, outgoing }: Pick<Configuration, 'voters' | 'outgoing'>,
+  able: (peer: PeerId) => boolean,
+): boolean {
+  return [voters, outgoing].every((half) => half.length === 0 || 2 * half.filter(able).length > half.length)
 }

@@ -243,18 +243,6 @@ t.test('a member that is removed says so, and calls nothing that it sent unexecu
   await cluster.close()
 })
 
-t.test('a leader with a nearly full disk hands over', async (t) => {
-  const cluster = await Cluster.of(3)
-  const old = cluster.leader
-  old.disk.capacityBytes = 500_000
-  await cluster.run(2_500)
-  t.not(cluster.leader, old)
-  t.equal(old.replica.ready, false)
-  t.equal((await old.call(acquire('a'))).code, ERRORS.OVERLOADED.wire)
-  t.equal((await cluster.leader.call(acquire('a'))).code, OK)
-  await cluster.close()
-})
-
 t.test('what a client is told stands on the disks of a majority, and on no promise of one', async (t) => {
   const cluster = await Cluster.of(3)
   const [slow, dead] = cluster.followers as [Member, Member]

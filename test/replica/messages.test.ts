@@ -106,7 +106,7 @@ const forwards: fc.Arbitrary<Forward> = fc.oneof(
     batch: natural,
     reason: fc.constantFrom(...Object.values(REFUSAL)),
   }),
-  fc.record({ kind: kinds(FORWARD.standing), term: terms, applied: indexes }),
+  fc.record({ kind: kinds(FORWARD.standing), term: terms, applied: indexes, low: fc.boolean() }),
 )
 
 const codecs = [
