@@ -7,6 +7,7 @@
  */
 import { checkInteger, checkString, checkText, checkVisible } from './checks.js'
 import { ProtocolError } from './fault.js'
+import { FIRST_FORMAT } from './formats.js'
 import { LIMITS } from './limits.js'
 import { checkName } from './names.js'
 
@@ -133,14 +134,28 @@ export interface MemberFields {
   readonly url: string
   /** Where members reach it; '' where it says nothing. */
   readonly peerUrl: string
+  /** The newest format that the process knows. */
+  readonly formatMax: number
 }
 
-/** Of the four fields from `from` on. Throws ProtocolError. */
+/** The last field stands only where it says more than the first format: who knows that one alone writes what it always wrote. */
+export function memberFields({ member, nonce, url, peerUrl, formatMax }: MemberFields): readonly (string | number)[] {
+  const fields = [member, nonce, url, peerUrl]
+  return formatMax > FIRST_FORMAT ? [...fields, formatMax] : fields
+}
+
+/** Of the four or five fields from `from` on. Throws ProtocolError. */
 export function memberOfFields(fields: readonly unknown[], from: number): MemberFields {
   return {
     member: checkMemberId(fields[from]),
     nonce: checkVisible(fields[from + 1], 'nonce', LIMITS.nonceBytesMax),
     url: checkString(fields[from + 2], 'url', LIMITS.urlBytesMax),
     peerUrl: checkString(fields[from + 3], 'peerUrl', LIMITS.urlBytesMax),
+    formatMax: fields.length === from + 4 ? FIRST_FORMAT : checkLaterFormat(fields[from + 4]),
   }
+}
+
+/** Of a format that is written down only where it is not the first one. */
+export function checkLaterFormat(value: unknown, field = 'formatMax'): number {
+  return checkInteger(value, field, FIRST_FORMAT + 1, Number.MAX_SAFE_INTEGER)
 }

@@ -6,11 +6,11 @@
  *   renew      [2, principal, name, token]         release [3, principal, name, token]
  *   transfer   [4, principal, name, token, to]     revoke  [5, principal, name, scope, key, lowest, knownMs]
  *   cancelWait [6, principal, scope, key]
- *   beat       [64]              sweep [65]        admitRun [66, member, nonce, url, peerUrl]
+ *   beat       [64]              sweep [65]        admitRun [66, member, nonce, url, peerUrl, formatMax]
  *   waiterLost [67, waiter]      trimAudit [68, through]        raiseTokens [69, floor]
  *   configure  [70, then peer, address, roles of each peer (peers.ts)]
  *
- * A command without a request token ends before `scope`.
+ * A command without a request token ends before `scope`, and an admitRun of a process that knows the first format alone before `formatMax`.
  */
 import { auditSeq, clusterMs, fencingToken, waiterId } from './brands.js'
 import { checkArray, checkCount, checkInteger, checkNatural, checkText } from './checks.js'
@@ -19,7 +19,7 @@ import { ProtocolError } from './fault.js'
 import { LIMITS } from './limits.js'
 import { INTERNAL_OP, OP } from './ops.js'
 import { pack, unpack } from './pack.js'
-import { configurationFields, configurationOfFields, memberOfFields } from './peers.js'
+import { configurationFields, configurationOfFields, memberFields, memberOfFields } from './peers.js'
 import { describe } from './text.js'
 
 /** A batch, its commands, and no array within. The items are bounded by the bytes that are there. */
@@ -57,7 +57,7 @@ function commandFields(c: Command): readonly unknown[] {
     case INTERNAL_OP.sweep:
       return [c.op]
     case INTERNAL_OP.admitRun:
-      return [c.op, c.member, c.nonce, c.url, c.peerUrl]
+      return [c.op, ...memberFields(c)]
     case INTERNAL_OP.waiterLost:
       return [c.op, c.waiter]
     case INTERNAL_OP.trimAudit:
@@ -147,7 +147,7 @@ function internalOfFields(f: readonly unknown[]): Command {
       checkCount(f, 1, 'beat or sweep')
       return { op }
     case INTERNAL_OP.admitRun:
-      checkCount(f, 5, 'admitRun')
+      checkCount(f, f.length === 6 ? 6 : 5, 'admitRun')
       return { op, ...memberOfFields(f, 1) }
     case INTERNAL_OP.waiterLost:
       checkCount(f, 2, 'waiterLost')

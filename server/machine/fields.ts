@@ -1,6 +1,11 @@
 /**
  * Reads the fields of a stored row in their order. A shape that this version does not know throws; it never guesses.
  */
+import { checkLaterFormat, FIRST_FORMAT } from '@leasehold/protocol'
+
+/** The last field of a row that has none in the first format: so rows stay as they were for as long as that is in use. */
+export const laterFormat = (format: number): readonly number[] => (format > FIRST_FORMAT ? [format] : [])
+
 export class FieldReader {
   #where = ''
   #fields: readonly unknown[] = []
@@ -33,6 +38,16 @@ export class FieldReader {
 
   intOrText(): number | string {
     return typeof this.#fields[this.#at] === 'string' ? this.text() : this.int()
+  }
+
+  /** What laterFormat() wrote. */
+  laterFormat(): number {
+    if (!this.more) return FIRST_FORMAT
+    try {
+      return checkLaterFormat(this.int())
+    } catch {
+      throw this.#unknown('a format after the first')
+    }
   }
 
   get more(): boolean {

@@ -13,6 +13,7 @@ import {
   type Command,
   type Configuration,
   type FencingToken,
+  FORMATS,
   INTERNAL_OP,
   type LeaseView,
   type LogIndex,
@@ -42,12 +43,12 @@ export class Machine {
 
   /**
    * Limits other than the usual are for tests: they are part of the state's meaning, the same on every member for
-   * ever.
+   * ever. So is another newest format.
    */
-  constructor(limits: Partial<MachineLimits> = {}) {
+  constructor(limits: Partial<MachineLimits> = {}, formatMax = FORMATS.max) {
     const all = { ...MACHINE_LIMITS, ...limits }
     assertMachineLimits(all)
-    const state = new State(all)
+    const state = new State(all, formatMax)
     this.#rows = state
     this.tables = [
       state.meta,
@@ -74,7 +75,10 @@ export class Machine {
     return this.#rows
   }
 
-  /** Throws for an entry that cannot follow the last one, and for a command that this version does not know. */
+  /**
+   * Throws for an entry that cannot follow the last one, for a command that this version does not know, and where the cluster goes on to a
+   * format that it does not know.
+   */
   apply(entry: Entry): Applied {
     const state = this.#state
     state.time.advance(entry)
@@ -101,6 +105,11 @@ export class Machine {
   }
   get horizonMs(): ClusterMs {
     return this.#state.time.horizonMs
+  }
+
+  /** The format in use (format.ts): nothing newer may be written. */
+  get format(): number {
+    return this.#state.meta.row.format
   }
 
   /** What was applied last, and the last fencing token that was granted: for whoever goes on from a salvaged state. */

@@ -8,6 +8,7 @@
 import type { AdmitRun, Run } from '@leasehold/protocol'
 import type { Row } from './changes.js'
 import type { Entry } from './entry.js'
+import { laterFormat } from './fields.js'
 import type { MachineLimits } from './limits.js'
 import type { MetaTable } from './meta.js'
 import { type Codec, Table } from './table.js'
@@ -22,6 +23,8 @@ export interface Member extends Row {
   batch: number
   url: string
   peerUrl: string
+  /** The newest format that process knows. */
+  formatMax: number
 }
 
 /** A member as readers see it. */
@@ -32,12 +35,14 @@ export interface MemberView {
   readonly batch: number
   readonly url: string
   readonly peerUrl: string
+  /** The newest format that its process knows. */
+  readonly formatMax: number
 }
 
 const codec: Codec<Member> = {
   name: 'members',
   keyOf: (member) => member.id,
-  encode: (m) => [m.run, m.nonce, m.batch, m.url, m.peerUrl],
+  encode: (m) => [m.run, m.nonce, m.batch, m.url, m.peerUrl, ...laterFormat(m.formatMax)],
   decode: (id, fields) => ({
     saved: 0,
     change: -1,
@@ -47,6 +52,7 @@ const codec: Codec<Member> = {
     batch: fields.int(),
     url: fields.text(),
     peerUrl: fields.text(),
+    formatMax: fields.laterFormat(),
   }),
 }
 
@@ -78,15 +84,15 @@ export class Members {
   }
 
   /** A new run of this member. */
-  admit({ member: id, nonce, url, peerUrl }: AdmitRun): Member {
+  admit({ member: id, nonce, url, peerUrl, formatMax }: AdmitRun): Member {
     const run = ++this.#meta.row.runs
     const known = this.table.get(id)
     if (known === undefined) {
-      const member: Member = { saved: 0, change: -1, id, run, nonce, batch: 0, url, peerUrl }
+      const member: Member = { saved: 0, change: -1, id, run, nonce, batch: 0, url, peerUrl, formatMax }
       this.table.insert(id, member)
       return member
     }
-    Object.assign(known, { run, nonce, batch: 0, url, peerUrl })
+    Object.assign(known, { run, nonce, batch: 0, url, peerUrl, formatMax })
     this.table.touch(known)
     return known
   }
@@ -98,8 +104,8 @@ export class Members {
 
   views(): readonly MemberView[] {
     const views: MemberView[] = []
-    for (const { id, run, nonce, batch, url, peerUrl } of this.table.values())
-      views.push({ id, run: run as Run, nonce, batch, url, peerUrl })
+    for (const { id, run, nonce, batch, url, peerUrl, formatMax } of this.table.values())
+      views.push({ id, run: run as Run, nonce, batch, url, peerUrl, formatMax })
     return views.sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 }

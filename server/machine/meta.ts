@@ -1,7 +1,10 @@
 /**
  * The one row that holds the machine's counters and its time, so that storage writes and reloads them like any other.
  */
+import { FIRST_FORMAT } from '@leasehold/protocol'
 import type { Row } from './changes.js'
+import { laterFormat } from './fields.js'
+import { checkKnown } from './format.js'
 import { type Codec, Table } from './table.js'
 
 export interface Meta extends Row {
@@ -24,6 +27,8 @@ export interface Meta extends Row {
   horizonMs: number
   /** When the last hold of the horizon began; -1: there was none. */
   holdBeganMs: number
+  /** In use (format.ts). Only grows. */
+  format: number
 }
 
 const KEY = 'meta'
@@ -43,6 +48,7 @@ const codec: Codec<Meta> = {
     m.timeMs,
     m.horizonMs,
     m.holdBeganMs,
+    ...laterFormat(m.format),
   ],
   decode: (_key, fields) => ({
     saved: 0,
@@ -58,6 +64,7 @@ const codec: Codec<Meta> = {
     timeMs: fields.int(),
     horizonMs: fields.int(),
     holdBeganMs: fields.int(),
+    format: fields.laterFormat(),
   }),
 }
 
@@ -77,10 +84,15 @@ export class MetaTable extends Table<Meta> {
     timeMs: 0,
     horizonMs: 0,
     holdBeganMs: -1,
+    format: FIRST_FORMAT,
   }
 
-  constructor() {
+  /** The newest format that this version knows. */
+  readonly formatMax: number
+
+  constructor(formatMax: number) {
     super(codec)
+    this.formatMax = formatMax
   }
 
   changed(): void {
@@ -91,5 +103,6 @@ export class MetaTable extends Table<Meta> {
   override load(key: string, fields: readonly unknown[], saved: number): void {
     super.load(key, fields, saved)
     this.row = this.get(KEY)!
+    checkKnown(this.row.format, this.formatMax)
   }
 }

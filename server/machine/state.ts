@@ -18,10 +18,10 @@ import { Time } from './time.js'
 
 export class State {
   readonly limits: MachineLimits
-  readonly meta = new MetaTable()
+  readonly meta: MetaTable
   readonly leases: Leases
   readonly waiters = new Waiters()
-  readonly audit = new Audit(this.meta)
+  readonly audit: Audit
   readonly time: Time
   readonly endings: Endings
   readonly scopes: Scopes
@@ -33,8 +33,10 @@ export class State {
   settled: Settled[] = []
   revoked: Revocation[] = []
 
-  constructor(limits: MachineLimits) {
+  constructor(limits: MachineLimits, formatMax: number) {
     this.limits = limits
+    this.meta = new MetaTable(formatMax)
+    this.audit = new Audit(this.meta)
     this.leases = new Leases(limits)
     this.time = new Time(this.meta, limits)
     this.endings = new Endings(limits)

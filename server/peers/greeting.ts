@@ -7,18 +7,16 @@
  *   dialler: hello              listener: welcome | refused      then link frames (frames.ts), the first one the dialler's `go`
  *   founder: ask                listener: answer  | refused      (forming.ts)
  */
+import { FORMATS, type Formats } from '@leasehold/protocol'
 import type { PeerName } from '../ports/index.js'
 import { PEER_LIMITS } from './limits.js'
 
 const MAGIC = Buffer.from('LHG1', 'latin1')
 export const GREETING_HEAD_BYTES = 8
 
-/** Formats of everything that is said on a link, first and last one spoken. */
-export interface Versions {
-  readonly min: number
-  readonly max: number
-}
-export const VERSIONS: Versions = { min: 1, max: 1 }
+/** Formats that are spoken on a link. */
+export type Versions = Formats
+export const VERSIONS: Versions = FORMATS
 
 export interface Hello {
   readonly kind: 'hello'

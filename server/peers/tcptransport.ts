@@ -48,7 +48,7 @@ export class TcpTransport implements Transport {
   readonly #self: PeerName
   readonly #clusterId: string
   readonly #nonce: string
-  readonly #versions: Versions
+  #versions: Versions
   readonly #door: Door
   readonly #clock: Clock
   readonly #telemetry: Telemetry
@@ -135,6 +135,22 @@ export class TcpTransport implements Transport {
 
   linked(peer: PeerName): boolean {
     return (this.#contacts.get(peer)?.link ?? null) !== null
+  }
+
+  speakFrom(format: number): void {
+    const { min, max } = this.#versions
+    if (format <= min) return
+    this.#versions = { min: Math.min(format, max), max }
+    if (this.#closed !== null) return
+    for (const contact of [...this.#contacts.values()]) {
+      const { peer, address, link } = contact
+      if (link !== null && link.version >= this.#versions.min) continue
+      // What was agreed on before, or is being agreed on, is begun anew. Told afterwards, as in peers().
+      if (contact.close()) queueMicrotask(() => this.#lost(peer, `the cluster uses format ${format}`))
+      const again = new Contact(peer, address, this.#owner)
+      this.#contacts.set(peer, again)
+      if (this.#door.takeHello !== null) again.dial()
+    }
   }
 
   /** The links that stand. */

@@ -42,6 +42,8 @@ export interface Transport {
    */
   send(to: PeerName, channel: Channel, bytes: Uint8Array): boolean
   linked(peer: PeerName): boolean
+  /** The cluster uses this format from now on: who does not speak it is refused with a word, and a link that stands with such a one ends. */
+  speakFrom(format: number): void
   /** Safe to call twice. */
   close(): Promise<void>
 }

@@ -12,6 +12,8 @@ export interface Asker {
   /** Where clients and members reach it; '' where it says nothing. */
   readonly url: string
   readonly peerUrl: string
+  /** The newest format that it knows. */
+  readonly formatMax: number
 }
 
 export class Admission {

@@ -1,13 +1,14 @@
 /**
  * The links to the other members as the log uses them: consensus messages, batches on their way to the leader. What arrives and
- * cannot be understood is dropped with a warning, as if it had been lost.
+ * cannot be understood is dropped with a warning, as if it had been lost; but for entries of a format that is not known here: they would come
+ * again and again, and this member would stand still for good while it seems to take part.
  */
-import { type PeerId, ProtocolError } from '@leasehold/protocol'
+import { FIRST_FORMAT, FORMATS, type PeerId, ProtocolError } from '@leasehold/protocol'
 import { CHANNEL, type Channel, type Telemetry, type Transport, type TransportListener } from '../ports/index.js'
 import type { Addressed, Message } from '../raft/index.js'
 import type { Forward } from './forwards.js'
 import type { ReplicaEntry } from './logentry.js'
-import { decodeForward, decodeMessage, encodeForward, encodeMessage } from './messages.js'
+import { decodeForward, decodeMessage, encodeForward, encodeMessage, NewerEntry } from './messages.js'
 
 export interface LinksListener {
   step(from: PeerId, message: Message<ReplicaEntry>): void
@@ -15,12 +16,15 @@ export interface LinksListener {
   bulk(from: PeerId, bytes: Uint8Array): void
   bulkRoom(peer: PeerId): void
   changed(peer: PeerId, change: 'up' | 'down' | 'room'): void
+  /** This version is too old for what the cluster uses: the process must end. */
+  outdated(error: Error): void
 }
 
 export class Links implements TransportListener {
   readonly #transport: Transport | null
   readonly #telemetry: Telemetry
   readonly #listener: LinksListener
+  #format = FIRST_FORMAT
 
   constructor(transport: Transport | null, telemetry: Telemetry, listener: LinksListener) {
     this.#transport = transport
@@ -36,6 +40,14 @@ export class Links implements TransportListener {
   keep(self: PeerId, addresses: Readonly<Record<PeerId, string>>): void {
     const others = Object.entries(addresses).filter(([peer]) => peer !== self)
     this.#transport?.peers(others.map(([peer, address]) => ({ peer, address })))
+  }
+
+  /** The cluster uses this format. Called often. */
+  speakFrom(format: number): void {
+    if (format <= this.#format) return
+    this.#format = format
+    this.#telemetry.log('info', 'format in use', { format })
+    this.#transport?.speakFrom(format)
   }
 
   /** What cannot be sent now is dropped: consensus says it again. */
@@ -72,6 +84,7 @@ export class Links implements TransportListener {
       else this.#listener.bulk(from, bytes)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
+      if (error instanceof NewerEntry) this.#listener.outdated(outdated(from, error))
       this.#telemetry.log('warn', 'message not understood', { from, reason: error.message })
     }
   }
@@ -86,4 +99,10 @@ export class Links implements TransportListener {
     if (channel === CHANNEL.forward) this.#listener.changed(peer, 'room')
     if (channel === CHANNEL.bulk) this.#listener.bulkRoom(peer)
   }
+}
+
+function outdated(from: PeerId, { message }: NewerEntry): Error {
+  return new Error(
+    `${from} sent an entry that this version of Leasehold does not understand (${message}); it knows formats up to ${FORMATS.max}: start the newer version`,
+  )
 }

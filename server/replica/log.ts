@@ -25,6 +25,8 @@ export interface Draft {
 export interface LogFollower {
   /** As of what was applied; null before any. */
   readonly configuration: Configuration | null
+  /** In use as of what was applied: links to who does not know it end. */
+  readonly format: number
   /** A committed entry. */
   apply(entry: ReplicaEntry): void
   /**

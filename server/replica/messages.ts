@@ -15,8 +15,12 @@
  *
  *   forwarded batch          [kind, term, member, run, batch, body]
  *   refusal of one           [kind, term, run, batch, reason]      standing        [kind, term, applied, low]
+ *
+ * A message may have more fields than these: a later version's, which say more and change nothing, are passed over. Not so an entry: all
+ * members must hold the same, so one that has more, or commands that are not known here, is NewerEntry.
  */
 import {
+  type Command,
   checkArray,
   checkBoolean,
   checkCount,
@@ -52,6 +56,9 @@ const BOUNDS = { depthMax: 3, itemsMax: (ENTRY_FIELDS + 1) * MESSAGE_LIMITS.entr
 type Fields = readonly unknown[]
 const refuse = (detail: string) => new ProtocolError('INVALID_ARGUMENT', detail)
 
+/** An entry of a later format: this version is too old for what the cluster uses. */
+export class NewerEntry extends ProtocolError {}
+
 /** Bytes of their own. Throws RangeError for more entries, or a larger body, than a message may have. */
 export function encodeMessage(message: Message<ReplicaEntry>): Uint8Array {
   return pack(messageFields(message))
@@ -79,7 +86,7 @@ export function decodeForward(bytes: Uint8Array): Forward {
   const f = unpack(bytes, 0, bytes.length, BOUNDS)
   switch (f[0]) {
     case FORWARD.batch:
-      checkCount(f, 6, 'a forwarded batch')
+      checkAtLeast(f, 6, 'a forwarded batch')
       return {
         kind: FORWARD.batch,
         term: termAt(f, 1),
@@ -89,7 +96,7 @@ export function decodeForward(bytes: Uint8Array): Forward {
         body: bodyAt(f, 5),
       }
     case FORWARD.refusal:
-      checkCount(f, 5, 'a refusal')
+      checkAtLeast(f, 5, 'a refusal')
       return {
         kind: FORWARD.refusal,
         term: termAt(f, 1),
@@ -98,7 +105,7 @@ export function decodeForward(bytes: Uint8Array): Forward {
         reason: reasonAt(f, 4),
       }
     case FORWARD.standing:
-      checkCount(f, 4, 'a standing')
+      checkAtLeast(f, 4, 'a standing')
       return { kind: FORWARD.standing, term: termAt(f, 1), applied: indexAt(f, 2), low: checkBoolean(f[3], 'low') }
     default:
       throw refuse('a forwarded message has a kind that this version does not know')
@@ -165,7 +172,7 @@ function messageOf(f: Fields): Message<ReplicaEntry> {
   const kind = f[0] as Message<ReplicaEntry>['kind']
   const count = COUNTS.get(kind)
   if (count === undefined) throw refuse('a consensus message has a kind that this version does not know')
-  checkCount(f, count, `consensus message ${kind}`)
+  checkAtLeast(f, count, `consensus message ${kind}`)
   const term = termAt(f, 1)
   switch (kind) {
     case MESSAGE.preVote:
@@ -203,10 +210,10 @@ function messageOf(f: Fields): Message<ReplicaEntry> {
   }
 }
 
-/** Commands that this version does not know make the whole message one that it does not know. */
 function entryOf(value: unknown): ReplicaEntry {
   const f = checkArray(value, 'entry')
-  checkCount(f, ENTRY_FIELDS, 'an entry')
+  checkAtLeast(f, ENTRY_FIELDS, 'an entry')
+  if (f.length > ENTRY_FIELDS) throw new NewerEntry('INVALID_ARGUMENT', `entry ${f[1]} has ${f.length} fields`)
   const body = bodyAt(f, 7)
   return carried({
     term: termAt(f, 0),
@@ -216,9 +223,21 @@ function entryOf(value: unknown): ReplicaEntry {
     member: checkText(f[4], 'member'),
     run: runAt(f, 5),
     batch: checkNatural(f[6], 'batch'),
-    commands: decodeCommands(body),
+    commands: commandsOf(body),
     body,
   })
+}
+
+function commandsOf(body: Uint8Array): readonly Command[] {
+  try {
+    return decodeCommands(body)
+  } catch (error) {
+    throw new NewerEntry('INVALID_ARGUMENT', (error as Error).message)
+  }
+}
+
+function checkAtLeast(f: Fields, count: number, what: string): void {
+  if (f.length < count) checkCount(f, count, what)
 }
 
 function termAt(f: Fields, at: number) {

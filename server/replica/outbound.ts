@@ -11,6 +11,7 @@ import {
   type ClusterMs,
   type Command,
   type ErrorCode,
+  FORMATS,
   type InternalCommand,
   type PeerId,
   ProtocolError,
@@ -91,7 +92,7 @@ export class Outbound {
     this.#leaderlessMs = options.clock.monotonicMs()
     const nonce = hex(options.random.bytes(NONCE_BYTES))
     const { memberId: member, url = '', peerUrl = '' } = options
-    this.admission = new Admission({ member, nonce, url, peerUrl })
+    this.admission = new Admission({ member, nonce, url, peerUrl, formatMax: FORMATS.max })
   }
 
   get leading(): boolean {

@@ -120,6 +120,9 @@ export class Pipeline implements LogFollower {
   get configuration(): Configuration | null {
     return this.#machine.configuration
   }
+  get format(): number {
+    return this.#machine.format
+  }
   /** Commands accepted and not yet answered; waiting ones have been answered by QUEUED. */
   get inFlight(): number {
     return this.#outbound.inFlight

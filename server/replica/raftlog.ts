@@ -86,13 +86,13 @@ export class RaftLog implements ReplicatedLog {
     this.#appliedIndex = checkpointIndex
     this.#lastIndex = lastIndex
     this.#lastTimeMs = lastTimeMs
-    const fatal = (error: Error) => this.#fail(error)
     this.#links = new Links(options.transport, options.telemetry, {
       step: (from, message) => this.#input(() => this.#core.step(from, message)),
       forwarded: (from, message) => this.#input(() => this.#follower.forwarded(from, message)),
       bulk: (from, bytes) => this.#snapshots?.message(from, bytes),
       bulkRoom: (peer) => this.#snapshots?.room(peer),
       changed: (peer, change) => this.#input(() => this.#linked(peer, change)),
+      outdated: this.#fail,
     })
     this.#reads = new Reads({
       nowMs: () => options.clock.monotonicMs(),
@@ -107,20 +107,19 @@ export class RaftLog implements ReplicatedLog {
         this.#follower.follow(term, leader)
       },
     })
-    const { transport, clock } = options
-    this.#notices = transport && new Notices(clock, identity.memberId, () => this.#input(() => {}))
+    this.#notices = options.transport && new Notices(options.clock, identity.memberId, () => this.#input(() => {}))
     this.#flushes = new Flushes(options, (write) => this.#flushed(write))
     this.#resigning = new Resigning(options, {
       status: () => (this.#state === 'live' ? this.#core.status : null),
       handOver: () => this.transferLeadership(null),
-      fatal,
+      fatal: this.#fail,
     })
     this.#fetching = new Fetching({
       ...{ store: options.store, self: this.#self },
       fetched: (to, entries) => this.#input(() => this.#core.fetched(to, entries)),
       failed: (to) => this.#input(() => this.#core.fetchFailed(to)),
       broken: (error) => this.#resigning.broken(error),
-      fatal,
+      fatal: this.#fail,
     })
   }
 
@@ -154,8 +153,8 @@ export class RaftLog implements ReplicatedLog {
     const reconfigurations = await reconfigurationsAfter(this.#store, this.#appliedIndex, lastIndex)
     if (this.#isClosed()) return
     const configuration = this.#configuration
-    const applied = this.#appliedIndex
-    this.#core = coreOf(this.#store.recovered, { ...this.#options, configuration, applied, reconfigurations })
+    const opened = { ...this.#options, configuration, applied: this.#appliedIndex, reconfigurations }
+    this.#core = coreOf(this.#store.recovered, opened)
     this.#state = 'live'
     this.#snapshots = this.#snapshotsOf(follower)
     await this.#links.start()
@@ -250,7 +249,7 @@ export class RaftLog implements ReplicatedLog {
     }
   }
 
-  #fail(error: Error): void {
+  readonly #fail = (error: Error): void => {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#options.fatal(error)
@@ -264,6 +263,7 @@ export class RaftLog implements ReplicatedLog {
       while (this.#again && this.#state === 'live') {
         this.#again = false
         this.#core.holdsNotices = this.#notices?.held ?? false
+        this.#links.speakFrom(this.#follower.format)
         this.#links.messages(this.#core.takeMessages())
         this.#startFlush()
         this.#reign.notice(this.#core.status, this.#lastIndex === this.#core.status.lastIndex)

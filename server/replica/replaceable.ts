@@ -33,6 +33,9 @@ export class ReplaceableMachine implements StateMachine {
   get members() {
     return this.#current.members
   }
+  get format() {
+    return this.#current.format
+  }
   get timeMs() {
     return this.#current.timeMs
   }

@@ -15,6 +15,8 @@ export interface StateMachine {
   /** Null before any was configured. */
   readonly configuration: Configuration | null
   readonly members: readonly MemberView[]
+  /** In use: nothing that is newer may be written. */
+  readonly format: number
   readonly timeMs: ClusterMs
   /** Something ends by itself: time must move on. */
   readonly timed: boolean

@@ -28,7 +28,7 @@ class MachineWorld implements ContractWorld {
 
   constructor() {
     this.#machine.loaded()
-    this.#apply({ op: INTERNAL_OP.admitRun, member: 'm', nonce: '1', url: '', peerUrl: '' })
+    this.#apply({ op: INTERNAL_OP.admitRun, member: 'm', nonce: '1', url: '', peerUrl: '', formatMax: 1 })
   }
 
   #apply(command: Command): Reply {

@@ -18,8 +18,8 @@ class Member extends FakeReplica {
   override leader: string | null = 'm1'
   override configuration: Configuration | null = configuration
   override members = [
-    { id: 'm1', run: run(1), nonce: 'a', batch: 0, url: '', peerUrl: 'h1:7421' },
-    { id: 'm2', run: run(2), nonce: 'b', batch: 0, url: 'http://h2:7420', peerUrl: 'h2:7421' },
+    { id: 'm1', run: run(1), nonce: 'a', batch: 0, url: '', peerUrl: 'h1:7421', formatMax: 1 },
+    { id: 'm2', run: run(2), nonce: 'b', batch: 0, url: 'http://h2:7420', peerUrl: 'h2:7421', formatMax: 1 },
   ]
   override get status(): MemberStatus {
     const peers = [

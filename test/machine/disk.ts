@@ -63,8 +63,8 @@ export class Disk {
     }
   }
 
-  load(limits: Partial<MachineLimits>): Machine {
-    const machine = new Machine(limits)
+  load(limits: Partial<MachineLimits>, formatMax?: number): Machine {
+    const machine = new Machine(limits, formatMax)
     const rows = [...this.#rows.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
     for (const { table, key, fields, saved } of rows) {
       machine.tables.find((one) => one.name === table)!.load(key, fields, saved)

@@ -72,12 +72,13 @@ export const cancelWait = (principal: string, scope: string, key: number | strin
 export const waiterLost = (waiter: number): Command => ({ op: INTERNAL_OP.waiterLost, waiter: waiterId(waiter) })
 let starts = 0
 /** A start of the member's process, each time another one; of the same one where its nonce is given. */
-export const admitRun = (member: string, nonce = `start-${++starts}`): AdmitRun => ({
+export const admitRun = (member: string, nonce = `start-${++starts}`, formatMax = 1): AdmitRun => ({
   op: INTERNAL_OP.admitRun,
   member,
   nonce,
   url: `http://${member}:7420`,
   peerUrl: `${member}:7421`,
+  formatMax,
 })
 
 /** The token of a library session's request. */
@@ -101,8 +102,8 @@ export function stored(machine: Machine): [string, string, readonly unknown[]][]
 }
 
 /** A machine that was loaded from what this one would have stored. */
-export function reloaded(machine: Machine, limits: Partial<MachineLimits> = {}): Machine {
-  const next = new Machine(limits)
+export function reloaded(machine: Machine, limits: Partial<MachineLimits> = {}, formatMax?: number): Machine {
+  const next = new Machine(limits, formatMax)
   for (const [name, key, fields] of stored(machine)) {
     next.tables.find((table) => table.name === name)!.load(key, fields, 1)
   }

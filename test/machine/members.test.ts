@@ -1,7 +1,8 @@
 import { INTERNAL_OP, OK } from '@leasehold/protocol'
+import { Machine } from '@leasehold/server/machine'
 import t from 'tap'
 import { Disk } from './disk.js'
-import { acquire, admitRun, beat, codeOf, Driver, release, request, stored } from './driver.js'
+import { acquire, admitRun, beat, codeOf, Driver, release, reloaded, request, stored } from './driver.js'
 
 const LEASE = acquire('a', 'h')
 const peer = (member: string, directory = 'd') => `${member}@${directory}`
@@ -178,4 +179,80 @@ t.test('who is in no list any more is forgotten, with its waiters; who changes i
   d.batch = 0
   t.equal(d.at(15_100, beat).settled.length, 1, 'its waiter is lost')
   t.same(d.ask(15_200, admitRun('n2')).fields, [4], 'it may come back, as another run')
+})
+
+const three = () => configure([peer('n1'), peer('n2'), peer('n3')])
+const knows = (member: string, formatMax: number) => admitRun(member, undefined, formatMax)
+
+/** A machine that knows formats up to 3, of three members of which n1 and n2 know them, too. */
+function twoOfThree(): Driver {
+  const d = new Driver()
+  d.machine = new Machine({}, 3)
+  d.at(10_000, three())
+  d.at(10_001, knows('n1', 3), knows('n2', 3))
+  return d
+}
+
+t.test('a format comes into use with the entry by which the last member says that it knows it', async (t) => {
+  const d = twoOfThree()
+  t.equal(d.machine.format, 1, 'of n3 nobody knows')
+  d.at(10_002, knows('n3', 1))
+  t.equal(d.machine.format, 1)
+  d.at(10_003, knows('n3', 2))
+  t.equal(d.machine.format, 2, 'what all know')
+  d.at(10_004, knows('n3', 3))
+  t.equal(d.machine.format, 3)
+})
+
+t.test('a format that is in use stays so, whoever comes', async (t) => {
+  const d = twoOfThree()
+  d.at(10_002, knows('n3', 3))
+  d.at(10_003, knows('n1', 1), three())
+  t.equal(d.machine.format, 3)
+})
+
+t.test('who goes back holds a format back', async (t) => {
+  const d = twoOfThree()
+  d.at(10_002, knows('n1', 1))
+  d.at(10_003, knows('n3', 3))
+  t.equal(d.machine.format, 1)
+  d.at(10_004, knows('n1', 2))
+  t.equal(d.machine.format, 2)
+})
+
+t.test('learners and those on their way out count, and who is removed holds nothing back', async (t) => {
+  const d = twoOfThree()
+  d.at(10_002, knows('n3', 1))
+  const voters = [peer('n1'), peer('n2')]
+  d.at(10_003, configure(voters, [], [...voters, peer('n3')]))
+  t.equal(d.machine.format, 1)
+  d.at(10_004, configure(voters, [peer('n3')]))
+  t.equal(d.machine.format, 1)
+  d.at(10_005, configure(voters))
+  t.equal(d.machine.format, 3)
+})
+
+t.test('a machine that is too old for a format ends where it comes into use, and loads nothing of it', async (t) => {
+  const d = new Driver()
+  d.at(10_000, three())
+  d.at(10_001, knows('n1', 2), knows('n2', 2))
+  t.throws(() => d.at(10_002, knows('n3', 2)), /the cluster uses format 2, and this version .* knows formats up to 1/)
+  const next = twoOfThree()
+  next.at(10_002, knows('n3', 2))
+  t.throws(() => reloaded(next.machine), /uses format 2/)
+})
+
+t.test('the first format leaves rows as they always were; of a later one all is known through a reload', async (t) => {
+  const d = new Driver()
+  d.at(10_000, configure([peer('n1')]), knows('n1', 1))
+  const rows = new Map(stored(d.machine).map(([table, , fields]) => [table, fields.length]))
+  t.same([rows.get('meta'), rows.get('members')], [11, 5])
+  const next = twoOfThree()
+  next.at(10_002, knows('n3', 2))
+  const again = reloaded(next.machine, {}, 3)
+  t.equal(again.format, 2)
+  t.same(
+    again.members.map(({ formatMax }) => formatMax),
+    [3, 3, 2],
+  )
 })

@@ -128,6 +128,7 @@ export class Model extends ModelGrants {
     if (before === undefined && this.starts.length >= this.limits.membersMax) return no('LIMIT_REACHED')
     this.gone(start.member)
     this.starts.push({ ...start, run: ++this.runs })
+    this.raiseFormat()
     return { code: OK, fields: [this.runs] }
   }
 
@@ -137,7 +138,16 @@ export class Model extends ModelGrants {
     const all = [...c.voters, ...c.outgoing, ...c.learners]
     const removed = this.starts.filter(({ member }) => !all.some((peer) => peer.startsWith(`${member}@`)))
     for (const { member } of removed) this.gone(member)
+    this.raiseFormat()
     return { code: OK, fields: [] }
+  }
+
+  /** To the newest format that all members were admitted with. */
+  raiseFormat(): void {
+    const c = this.configuration
+    if (c === null) return
+    const all = [...c.voters, ...c.outgoing, ...c.learners].map((peer) => peer.split('@')[0]!)
+    while (all.every((member) => (this.startOf(member)?.formatMax ?? 1) > this.format)) this.format++
   }
 
   startOf(member: string): Start | undefined {
@@ -354,13 +364,14 @@ export class Model extends ModelGrants {
   members(): unknown[] {
     return [...this.starts]
       .sort((a, b) => (a.member < b.member ? -1 : 1))
-      .map(({ member: id, run, nonce, url, peerUrl }) => ({
+      .map(({ member: id, run, nonce, url, peerUrl, formatMax }) => ({
         id,
         run,
         nonce,
         batch: this.lastBatch(run),
         url,
         peerUrl,
+        formatMax,
       }))
   }
 

@@ -67,6 +67,7 @@ export interface Start {
   nonce: string
   url: string
   peerUrl: string
+  formatMax: number
 }
 
 export const no = (code: ErrorCode): Reply => ({ code: ERRORS[code].wire, fields: [] })
@@ -78,6 +79,7 @@ export class ModelMemory {
   timeMs = 0
   horizonMs = 0
   term = 0
+  format = 1
   holdAtMs = Number.NEGATIVE_INFINITY
   token = 0
   waiterIds = 0

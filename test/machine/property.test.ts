@@ -6,7 +6,7 @@ import { Disk } from './disk.js'
 import { reloaded } from './driver.js'
 import { Judge, must } from './judge.js'
 import { Model, withoutDetail } from './model.js'
-import { life, limits, Scenario, type Step } from './scenario.js'
+import { FORMAT_MAX, life, limits, Scenario, type Step } from './scenario.js'
 
 const RUNS = 3_000
 
@@ -23,7 +23,7 @@ class Trial {
 
   constructor(all: MachineLimits) {
     this.#limits = all
-    this.#machine = new Machine(all)
+    this.#machine = new Machine(all, FORMAT_MAX)
     this.#model = new Model(all)
     this.#scenario = new Scenario(this.#model)
   }
@@ -33,11 +33,11 @@ class Trial {
     else if (step.is === 'reload') {
       // what storage knows of the rows stays true
       this.#checkpoint()
-      this.#machine = reloaded(this.#machine, this.#limits)
-      this.#machine = this.#disk.load(this.#limits)
+      this.#machine = reloaded(this.#machine, this.#limits, FORMAT_MAX)
+      this.#machine = this.#disk.load(this.#limits, FORMAT_MAX)
     } else if (step.is === 'checkpoint') this.#checkpoint()
     else {
-      this.#machine = this.#disk.load(this.#limits)
+      this.#machine = this.#disk.load(this.#limits, FORMAT_MAX)
       for (const [entry, before] of this.#log) same(this.#machine.apply(entry), before, 'a replay brings the same')
     }
     this.#views()
@@ -71,7 +71,11 @@ class Trial {
       [model.timeMs, model.horizonMs, model.timed, model.waiting.length, model.grants.length, model.audit],
       'the counts',
     )
-    same([machine.members, machine.configuration], [model.members(), model.configuration], 'the cluster')
+    same(
+      [machine.members, machine.configuration, machine.format],
+      [model.members(), model.configuration, model.format],
+      'the cluster',
+    )
     must(this.#judge.waiters === machine.waiterCount, 'every waiter is still to be settled')
   }
 }

@@ -202,6 +202,9 @@ export const limits: fc.Arbitrary<MachineLimits> = fc.record({
 type Batch = Pick<Entry, 'member' | 'run' | 'batch' | 'commands'>
 
 /** Makes entries of steps, by what the model knows. */
+/** Members' processes know formats up to one of 1, 2 and this. */
+export const FORMAT_MAX = 3
+
 export class Scenario {
   readonly #model: Model
   #index = 0
@@ -295,7 +298,8 @@ export class Scenario {
 
   #start(member: string, again: boolean): Command {
     const nonce = (again ? this.#model.startOf(member)?.nonce : undefined) ?? `start-${++this.#starts}`
-    return { op: INTERNAL_OP.admitRun, member, nonce, url: `http://${member}:${nonce}`, peerUrl: nonce }
+    const formatMax = 1 + (this.#starts % FORMAT_MAX)
+    return { op: INTERNAL_OP.admitRun, member, nonce, url: `http://${member}:${nonce}`, peerUrl: nonce, formatMax }
   }
 
   #send<C extends Acquire | Revoke>(command: C): C {

@@ -52,6 +52,35 @@ t.test('neighbouring formats work together, in what both speak; others are refus
   t.notOk(left.transport.linked('n3@d3'))
 })
 
+t.test(
+  'once the cluster uses a format, links to who does not speak it end, and it is refused with a word',
+  async (t) => {
+    const telemetry = new Remembered()
+    const old = await member(t, A, { versions: { min: 1, max: 1 }, telemetry })
+    const next = await member(t, B, { versions: { min: 1, max: 2 } })
+    const other = await member(t, 'n3@d3', { versions: { min: 1, max: 2 } })
+    introduce(old, next)
+    introduce(old, other)
+    introduce(next, other)
+    next.transport.peers([old, other])
+    other.transport.peers([old, next])
+    old.transport.peers([next, other])
+    await until(() => [A, 'n3@d3'].every((peer) => next.transport.linked(peer)))
+    next.seen.events.length = 0
+    next.transport.speakFrom(2)
+    next.transport.speakFrom(2)
+    t.notOk(next.transport.linked(A))
+    t.ok(next.transport.linked('n3@d3'), 'who speaks it keeps its link')
+    await until(() =>
+      telemetry.logs.some(({ fields }) => /speaks formats 2 to 2, .* speaks 1 to 1/.test(String(fields.reason))),
+    )
+    await until(() => !old.transport.linked(B))
+    t.notOk(next.transport.linked(A))
+    t.same([next.seen.count('down'), next.seen.count('up')], [1, 0], 'it was told that the link is gone')
+    t.ok(old.transport.linked('n3@d3'), 'while others do not use it yet')
+  },
+)
+
 t.test('two that dial each other at the same moment end with one link, told once, and try once each', async (t) => {
   const rounds = 60
   let dials = 0

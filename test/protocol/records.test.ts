@@ -86,6 +86,8 @@ t.test('a command of a shape that is not known throws and is never guessed', asy
     [[[66, 'n1', 'n'.repeat(65), '', '']], /^nonce must be 1 to 64 bytes/],
     [[[66, 'n1', 'n', 0, '']], /^url must be a string/],
     [[[66, 'n1', 'n', '', null]], /^peerUrl must be a string/],
+    [[[66, 'n1', 'n', '', '', 1]], /^formatMax must be a whole number from 2 /],
+    [[[66, 'n1', 'n', '', '', 2, 3]], /^admitRun takes 5 fields, not 7$/],
     [[[70]], /^voters must not be empty$/],
     [[[70, 'n1@d', 'a:1']], /^a configuration takes three fields a peer$/],
     [[[70, 5, 'a:1', 1]], /^peer must be a string/],

@@ -139,6 +139,7 @@ export const commands: fc.Arbitrary<Command> = fc.oneof(
     nonce: words(LIMITS.nonceBytesMax),
     url: texts,
     peerUrl: texts,
+    formatMax: fc.nat(3).map((more) => 1 + more),
   }),
   fc.record({ op: fc.constant(INTERNAL_OP.configure), configuration: configurations }),
   fc.record({ op: fc.constant(INTERNAL_OP.waiterLost), waiter: naturals.map(waiterId) }),

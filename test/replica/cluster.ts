@@ -1,12 +1,13 @@
 /** Members of the real parts over disks in RAM, linked in memory, under one clock that the test moves. */
 import { type ClientCommand, peerIdOf, type Reply } from '@leasehold/protocol'
-import { foundingEntry, Machine } from '@leasehold/server/machine'
-import { type Clock, type Random, silent } from '@leasehold/server/ports'
-import { createReplica, RaftLog, type Replica, type ReplicaOptions } from '@leasehold/server/replica'
-import { formDirectory, Headroom, MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
+import { foundingEntry, type Machine } from '@leasehold/server/machine'
+import { type Clock, type Random, silent, type Telemetry } from '@leasehold/server/ports'
+import type { Replica, ReplicaOptions } from '@leasehold/server/replica'
+import { formDirectory, MemoryDisk, type Store } from '@leasehold/server/storage'
 import { VirtualClock } from '../support/virtualclock.js'
 import { Inbox } from '../support/world.js'
 import { Network } from './network.js'
+import { THIS, type Version } from './nextversion.js'
 
 /** A clock as one process has it: once that is gone, nothing of it runs any more. */
 class ProcessClock implements Clock {
@@ -70,6 +71,10 @@ export class Member {
   store!: Store
   up = false
   starts = 0
+  /** Its next start is of this one. */
+  version: Version = THIS
+  /** Of its process. */
+  telemetry: Telemetry = silent
 
   constructor(cluster: Cluster, id: string) {
     this.#cluster = cluster
@@ -79,6 +84,7 @@ export class Member {
 
   async start(options: Partial<ReplicaOptions> = {}): Promise<void> {
     const { clock: virtual, network, fatals } = this.#cluster
+    const { Machine, Headroom, openStore, RaftLog, createReplica, formats } = this.version
     this.clock = new ProcessClock(virtual)
     const { clock, id: memberId } = this
     const fatal = (error: Error) => {
@@ -88,12 +94,13 @@ export class Member {
     const random = seeded(this.#cluster.seed * 1_000 + this.starts++ * 10 + Number(memberId.slice(1)))
     this.machine = new Machine()
     const { machine } = this
+    const freshMachine = () => (this.machine = new Machine())
     this.store = await openStore(this.disk.mount(), { tables: machine.tables, fatal, memberId })
     const { store } = this
-    const shared = { store, clock, random, telemetry: silent, fatal }
-    const log = new RaftLog({ ...shared, transport: network.transport(this.peer) })
+    const shared = { store, clock, random, telemetry: this.telemetry, fatal }
+    const log = new RaftLog({ ...shared, transport: network.transport(this.peer, formats) })
     const headroom = new Headroom(() => store.freeBytes(), { lowBytes: 1_000_000, enoughBytes: 2_000_000 })
-    const starting = createReplica({ ...shared, log, machine, memberId, headroom, ...options })
+    const starting = createReplica({ ...shared, log, machine, memberId, headroom, freshMachine, ...options })
     let settled = false
     starting.finally(() => (settled = true)).catch(() => {})
     while (!settled) await virtual.settle()

@@ -134,6 +134,7 @@ export class FakeMachine implements StateMachine {
   timeMs = clusterMs(0)
   timed = false
   readonly members = []
+  readonly format = 1
   leaseCount = 0
   waiterCount = 0
   readonly log: string[]

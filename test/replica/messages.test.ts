@@ -1,6 +1,7 @@
 import {
   type Command,
   clusterMs,
+  unpack as decodeFields,
   encodeCommands,
   INTERNAL_OP,
   logIndex,
@@ -20,6 +21,7 @@ import {
   FORWARD,
   type Forward,
   MESSAGE_LIMITS,
+  NewerEntry,
   REFUSAL,
   type ReplicaEntry,
 } from '@leasehold/server/replica'
@@ -108,6 +110,8 @@ const forwards: fc.Arbitrary<Forward> = fc.oneof(
   }),
   fc.record({ kind: kinds(FORWARD.standing), term: terms, applied: indexes, low: fc.boolean() }),
 )
+
+const unpack = (bytes: Uint8Array) => decodeFields(bytes, 0, bytes.length, { depthMax: 3, itemsMax: 1_000 })
 
 const codecs = [
   { name: 'consensus', decode: decodeMessage, bytes: messages.map(encodeMessage) },
@@ -236,7 +240,9 @@ t.test("what is too much for one message is the sender's error, and refused wher
 t.test('a refusal names what is wrong', async (t) => {
   const cases: [readonly unknown[], RegExp][] = [
     [[99, 1], /kind/],
-    [[MESSAGE.timeoutNow, 1, 2], /takes 2 fields, not 3/],
+    [[MESSAGE.readIndex, 1], /takes 3 fields, not 2/],
+    [[MESSAGE.append, 1, 0, 0, 0, [[1, 2, 3, 4, 'n', 5, 6]]], /an entry takes 8 fields, not 7/],
+    [[MESSAGE.append, 1, 0, 0, 0, [[1, 2, 3, 4, 'n', 5, 6, Uint8Array.of(0x90), 9]]], /entry 2 has 9 fields/],
     [[MESSAGE.timeoutNow, -1], /term/],
     [[MESSAGE.voteReply, 1, 1, 0, 0], /granted/],
     [[MESSAGE.heartbeat, 1, 'x', 0], /index/],
@@ -248,4 +254,35 @@ t.test('a refusal names what is wrong', async (t) => {
   for (const [fields, sentence] of cases) refused(t, () => decodeMessage(pack(fields)), 'INVALID_ARGUMENT', sentence)
   refused(t, () => decodeForward(pack([9, 1])), 'INVALID_ARGUMENT', /kind/)
   refused(t, () => decodeForward(pack([FORWARD.refusal, 1, 1, 1, 77])), 'INVALID_ARGUMENT', /reason 77/)
+})
+
+t.test('what a later version says besides is passed over, but never of an entry', async (t) => {
+  holds(
+    t,
+    fc.property(messages, (message) => {
+      const more = pack([...unpack(encodeMessage(message)), 'more'])
+      return same(plain(decodeMessage(more)), plain(message))
+    }),
+    100,
+  )
+  holds(
+    t,
+    fc.property(forwards, (forward) => {
+      const more = pack([...unpack(encodeForward(forward)), 7])
+      return same(plain(decodeForward(more)), plain(forward))
+    }),
+    100,
+  )
+  const known = [1, 2, 3, 4, 'n', 5, 6]
+  for (const entry of [
+    [...known, Uint8Array.of(0x90), 9],
+    [...known, Uint8Array.of(0x91, 0x91, 0x7f)],
+  ]) {
+    try {
+      decodeMessage(pack([MESSAGE.append, 1, 0, 0, 0, [entry]]))
+      t.fail('it was taken')
+    } catch (error) {
+      t.ok(error instanceof NewerEntry, String(error))
+    }
+  }
 })

@@ -2,6 +2,7 @@
  * Links between members in memory, under the clock that a test moves: in order, a fixed delay, whole or not at all. A test cuts
  * pairs of members apart, with both sides told at once or only when silence tells them.
  */
+import { FORMATS, type Formats } from '@leasehold/protocol'
 import type { Channel, PeerName, Transport, TransportListener } from '@leasehold/server/ports'
 import type { VirtualClock } from '../support/virtualclock.js'
 
@@ -12,6 +13,8 @@ interface Station {
   readonly name: PeerName
   readonly listener: TransportListener
   wanted: ReadonlySet<PeerName>
+  /** First and last format that it speaks. */
+  speaks: Formats
 }
 
 export interface Sent {
@@ -27,6 +30,8 @@ export class Network {
   /** Links that are up, both directions; with a generation, so that nothing arrives on a link after it went down. */
   readonly #links = new Map<string, object>()
   readonly #cut = new Set<string>()
+  /** Pairs that want each other and speak no common format, as often as they met. */
+  readonly refused: string[] = []
   /** Sees each message as it is sent; false loses it, and with it the link. */
   before: (sent: Sent) => boolean = () => true
   /** True for a message that is lost while its link stands. */
@@ -36,11 +41,11 @@ export class Network {
     this.#clock = clock
   }
 
-  transport(name: PeerName): Transport {
+  transport(name: PeerName, formats = FORMATS): Transport {
     const network = this
     return {
       async start(listener) {
-        network.#stations.set(name, { name, listener, wanted: new Set() })
+        network.#stations.set(name, { name, listener, wanted: new Set(), speaks: formats })
       },
       peers(all) {
         const station = network.#stations.get(name)
@@ -53,6 +58,14 @@ export class Network {
       },
       send: (to, channel, bytes) => network.#send(name, to, channel, bytes),
       linked: (peer) => network.#links.has(pair(name, peer)),
+      speakFrom(format) {
+        const station = network.#stations.get(name)
+        if (station === undefined) return
+        station.speaks = { min: format, max: station.speaks.max }
+        for (const other of network.#stations.values()) {
+          if (!common(station, other)) queueMicrotask(() => network.#down(name, other.name))
+        }
+      },
       async close() {
         network.remove(name)
       },
@@ -92,6 +105,10 @@ export class Network {
         const key = pair(a.name, b.name)
         if (a.name >= b.name || this.#links.has(key) || this.#cut.has(key)) continue
         if (!a.wanted.has(b.name) || !b.wanted.has(a.name)) continue
+        if (!common(a, b)) {
+          this.refused.push(key)
+          continue
+        }
         this.#links.set(key, {})
         a.listener.linkUp(b.name)
         b.listener.linkUp(a.name)
@@ -104,6 +121,11 @@ export class Network {
     this.#stations.get(a)?.listener.linkDown(b)
     this.#stations.get(b)?.listener.linkDown(a)
     this.#clock.after(20, () => this.#meet())
+  }
+
+  /** At once, whether or not anybody sent it. */
+  deliver({ from, to, channel, bytes }: Sent): void {
+    this.#stations.get(to)?.listener.message(from, channel, bytes)
   }
 
   #send(from: PeerName, to: PeerName, channel: Channel, bytes: Uint8Array): boolean {
@@ -124,4 +146,5 @@ export class Network {
   }
 }
 
+const common = (a: Station, b: Station) => Math.max(a.speaks.min, b.speaks.min) <= Math.min(a.speaks.max, b.speaks.max)
 const pair = (a: PeerName, b: PeerName) => (a < b ? `${a}|${b}` : `${b}|${a}`)

@@ -21,6 +21,7 @@ function alone(store = new FakeStore()) {
   const fatals: Error[] = []
   const follower: LogFollower = {
     configuration: null,
+    format: 1,
     apply: (entry) => told.push(`apply ${entry.index}`),
     lead: (leads, baseMs) => told.push(`lead ${leads} at ${baseMs}`),
     follow: (_term, leader) => told.push(`follow ${leader}`),

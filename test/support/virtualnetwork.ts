@@ -244,6 +244,9 @@ export class VirtualTransport implements Transport, EndOwner {
     }
   }
 
+  /** All members of a world are of one version. */
+  speakFrom(): void {}
+
   send(to: PeerName, channel: Channel, bytes: Uint8Array): boolean {
     const { settings, counts, world } = this.#network
     if (bytes.length > settings.frameBytesMax) throw new RangeError(`a message of ${bytes.length} bytes`)

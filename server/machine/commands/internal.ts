@@ -1,6 +1,7 @@
 /** The commands that only members put into the log. */
 import type { AdmitRun, Configure, RaiseTokens, Reply, TrimAudit, WaiterLost } from '@leasehold/protocol'
 import { checkConfiguration, memberOf, OK, peersOf } from '@leasehold/protocol'
+import { raiseFormat } from '../format.js'
 import { DONE, refused } from '../replies.js'
 import type { State } from '../state.js'
 import type { Waiter } from '../waiter.js'
@@ -12,7 +13,9 @@ export function admitRun(state: State, command: AdmitRun): Reply {
   if (known?.nonce === command.nonce) return { code: OK, fields: [known.run] }
   if (known === undefined && members.full) return refused('LIMIT_REACHED', 'Too many members were admitted.')
   loseAllOf(state, command.member)
-  return { code: OK, fields: [members.admit(command).run] }
+  const { run } = members.admit(command)
+  raiseFormat(state)
+  return { code: OK, fields: [run] }
 }
 
 /**
@@ -32,6 +35,7 @@ export function configure(state: State, { configuration }: Configure): Reply {
     state.members.forget(id)
     loseAllOf(state, id)
   }
+  raiseFormat(state)
   return DONE
 }
 
