@@ -106,7 +106,7 @@ async function main(): Promise<number> {
   const played = (outcome: Outcome): void => {
     summary.add(outcome)
     if (order.file !== null) writeFileSync(order.file, outcome.history)
-    if (outcome.breach !== null && summary.failed <= SHOWN_MAX) console.log(report(outcome))
+    if (outcome.breach !== null && summary.failed <= SHOWN_MAX) console.log(report(outcome, order.sizes))
   }
   await playAll(order, played, interrupt.signal)
   clearInterval(progress)

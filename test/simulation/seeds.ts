@@ -49,15 +49,19 @@ export function failedSeeds(root: string): number[] {
   return text.split('\n').flatMap((line) => (/^\d/.test(line) ? [Number.parseInt(line, 10)] : []))
 }
 
-export const replayOf = (seed: number): string => `npm run sim -- --seeds 1 --from ${seed}`
+/** What plays the same world again: of other sizes to choose from, a seed makes another world. */
+export function replayOf(seed: number, sizes: readonly number[]): string {
+  const chosen = sizes.join() === SIZES.join() ? '' : ` --sizes ${sizes.join()}`
+  return `npm run sim -- --seeds 1 --from ${seed}${chosen}`
+}
 
 /** For people: what broke, and the last events before it. */
-export function report({ seed, breach, lastEvents }: Outcome): string {
+export function report({ seed, breach, lastEvents }: Outcome, sizes: readonly number[]): string {
   const { step, atMs, what } = breach!
   return [
     `seed ${seed} fails at step ${step}, ${atMs.toFixed(3)} ms: ${what}`,
     ...lastEvents.slice(-EVENTS_SHOWN).map((line) => `  ${line}`),
-    `  again: ${replayOf(seed)}`,
+    `  again: ${replayOf(seed, sizes)}`,
   ].join('\n')
 }
 

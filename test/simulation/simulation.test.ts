@@ -4,7 +4,7 @@ import t from 'tap'
 import { Dues } from './dues.js'
 import { FAULTS, type FaultKind } from './faultkinds.js'
 import { judged } from './history.js'
-import { EVERY_KIND_SEEDS, failedSeeds, playSeed, report, SIZES, Summary, WHOLE_RUN_SEEDS } from './seeds.js'
+import { EVERY_KIND_SEEDS, failedSeeds, playSeed, replayOf, report, SIZES, Summary, WHOLE_RUN_SEEDS } from './seeds.js'
 
 /** A world whose history is short, and is judged in few steps. */
 const TOLD_SEED = 2
@@ -53,6 +53,17 @@ t.test(
   },
 )
 
+t.test(
+  'what plays a world again names the sizes that it was chosen from, where they are not the usual ones',
+  async (t) => {
+    t.equal(replayOf(7, SIZES), 'npm run sim -- --seeds 1 --from 7')
+    t.equal(replayOf(7, [5]), 'npm run sim -- --seeds 1 --from 7 --sizes 5')
+    t.equal(replayOf(7, [1, 3]), 'npm run sim -- --seeds 1 --from 7 --sizes 1,3')
+    const failed = { seed: 7, breach: { step: 1, atMs: 2, what: 'x' }, lastEvents: [] } as never
+    t.match(report(failed, [1, 3]), /again: npm run sim -- --seeds 1 --from 7 --sizes 1,3$/)
+  },
+)
+
 t.test('a dead holder stays for a hold, also for one that began in the millisecond of the grant', async (t) => {
   const broken: string[] = []
   const claims = { hold: (holds: boolean, what: () => string) => void (holds || broken.push(what())) }
@@ -72,6 +83,6 @@ t.test('a dead holder stays for a hold, also for one that began in the milliseco
 t.test('seeds that failed once pass', LONG, async (t) => {
   for (const seed of failedSeeds(root)) {
     const outcome = await playSeed(seed, { sizes: SIZES, twice: false })
-    t.equal(outcome.breach, null, outcome.breach === null ? `seed ${seed}` : report(outcome))
+    t.equal(outcome.breach, null, outcome.breach === null ? `seed ${seed}` : report(outcome, SIZES))
   }
 })

@@ -21,7 +21,7 @@ export function playSlice(slice: number): void {
     for (let seed = first; seed < first + SLICE_SEEDS && summary.failed === 0; seed++) {
       const outcome = await playSeed(seed, { sizes: SIZES, twice: seed < first + TWICE })
       summary.add(outcome)
-      if (outcome.breach !== null) t.fail(report(outcome))
+      if (outcome.breach !== null) t.fail(report(outcome, SIZES))
     }
     for (const line of summary.lines()) t.comment(line)
     if (summary.failed === 0)
