@@ -20,6 +20,7 @@ const fault: Fault = {
 function paper(
   outcome: (file: string, text: string) => 'passed' | 'failed' | 'timed out',
   build: (text: string) => string | null = () => null,
+  output = '',
 ): Workshop & { text: string } {
   return {
     text: 'is one',
@@ -33,7 +34,7 @@ function paper(
       return Promise.resolve(build(this.text))
     },
     test(file) {
-      return Promise.resolve(outcome(file, this.text))
+      return Promise.resolve({ outcome: outcome(file, this.text), output })
     },
   }
 }
@@ -44,6 +45,17 @@ t.test('a fault that any of its tests notices is caught, and is gone afterwards'
   t.equal(noticing.text, 'is one')
   const hanging = paper(() => 'timed out')
   t.match(await judge(hanging, fault), { verdict: 'caught', detail: 'test/x/a.test.ts timed out' })
+})
+
+t.test('of simulated worlds the seed that noticed is told', async (t) => {
+  const printed = 'not ok 1 - seed 47 fails at step 12, 3.456 ms: a read\n  1.000 fault\n'
+  const worlds = paper(
+    () => 'failed',
+    () => null,
+    printed,
+  )
+  const detail = 'test/x/a.test.ts failed: seed 47 fails at step 12, 3.456 ms: a read'
+  t.match(await judge(worlds, fault), { verdict: 'caught', detail })
 })
 
 t.test('a fault that nothing notices survives', async (t) => {

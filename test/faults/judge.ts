@@ -8,7 +8,13 @@ export interface Workshop {
   /** Null if it went well, else what the compiler said. */
   build(): Promise<string | null>
   /** Runs one compiled test file. */
-  test(file: string, timeLimitMs: number): Promise<'passed' | 'failed' | 'timed out'>
+  test(file: string, timeLimitMs: number): Promise<Tested>
+}
+
+export interface Tested {
+  readonly outcome: 'passed' | 'failed' | 'timed out'
+  /** What the test printed, or the beginning of it. */
+  readonly output: string
 }
 
 export type Verdict = 'caught' | 'survived' | 'broken'
@@ -21,6 +27,8 @@ export interface Judged {
 }
 
 const TIME_LIMIT_MS = 60_000
+/** How simulated worlds report; see test/simulation/seeds.ts. */
+const SEED = /seed \d+ fails at step \d+, [\d.]+ ms: .{0,100}/
 
 /** Tests pass and the tree builds before anything is planted, or the complaint. */
 export async function checkSound(workshop: Workshop, faults: readonly Fault[]): Promise<string | null> {
@@ -31,7 +39,7 @@ export async function checkSound(workshop: Workshop, faults: readonly Fault[]): 
     for (const test of fault.tests) tests.set(test, Math.max(tests.get(test) ?? 0, fault.timeLimitMs ?? TIME_LIMIT_MS))
   }
   for (const [test, timeLimitMs] of tests) {
-    const outcome = await workshop.test(compiled(test), timeLimitMs)
+    const { outcome } = await workshop.test(compiled(test), timeLimitMs)
     if (outcome !== 'passed') return `${test} ${outcome} with nothing planted`
   }
   return null
@@ -44,8 +52,10 @@ export async function judge(workshop: Workshop, fault: Fault): Promise<Judged> {
     const built = await workshop.build()
     if (built !== null) return { fault, verdict: 'broken', detail: `does not compile: ${built.trim().split('\n')[0]}` }
     for (const test of fault.tests) {
-      const outcome = await workshop.test(compiled(test), fault.timeLimitMs ?? TIME_LIMIT_MS)
-      if (outcome !== 'passed') return { fault, verdict: 'caught', detail: `${test} ${outcome}` }
+      const { outcome, output } = await workshop.test(compiled(test), fault.timeLimitMs ?? TIME_LIMIT_MS)
+      if (outcome === 'passed') continue
+      const seed = SEED.exec(output)?.[0]
+      return { fault, verdict: 'caught', detail: `${test} ${outcome}${seed === undefined ? '' : `: ${seed}`}` }
     }
     return { fault, verdict: 'survived', detail: `${fault.tests.join(', ') || 'no test'} noticed nothing` }
   } catch (error) {

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import type { Workshop } from './judge.js'
+import type { Tested, Workshop } from './judge.js'
 
 const LEFT_OUT = new Set(['node_modules', 'dist', '.git', '.tap', 'data', 'results'])
 const BUILD_LIMIT_MS = 120_000
@@ -75,10 +75,9 @@ export class Scratch implements Workshop {
     return code === 0 ? null : output || `the compiler ended with ${code}`
   }
 
-  async test(file: string, timeLimitMs: number): Promise<'passed' | 'failed' | 'timed out'> {
-    const { code, timedOut } = await run(this.directory, ['--enable-source-maps', file], timeLimitMs)
-    if (timedOut) return 'timed out'
-    return code === 0 ? 'passed' : 'failed'
+  async test(file: string, timeLimitMs: number): Promise<Tested> {
+    const { code, output, timedOut } = await run(this.directory, ['--enable-source-maps', file], timeLimitMs)
+    return { outcome: timedOut ? 'timed out' : code === 0 ? 'passed' : 'failed', output }
   }
 
   close(): void {

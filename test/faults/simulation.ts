@@ -1,6 +1,6 @@
 /**
- * Faults that take a whole cluster, its clocks, disks and links to show. Beside each stands the seed that noticed it first, counted from
- * 1 (`npm run sim -- --stop` with the fault in place); it moves when the simulated world itself is changed.
+ * Faults that take a whole cluster, its clocks, disks and links to show. Each must be noticed by the simulated worlds alone; the runner
+ * prints the first seed that did (`npm run faults -- --only simulation:`).
  */
 import type { Fault } from './fault.js'
 
@@ -10,12 +10,8 @@ const worlds = {
   timeLimitMs: 900_000,
 }
 
-/** What comes to pass in few worlds; the core's own hostile worlds have many more elections. */
-const rare = { ...worlds, tests: ['test/raft/random.test.ts', ...worlds.tests] }
-
 export const simulationFaults: readonly Fault[] = [
   {
-    // Seed 2.
     name: 'simulation: a vote leaves before its sync',
     claim: 'who leads has the votes of a quorum on disks',
     file: 'server/replica/raftlog.ts',
@@ -25,7 +21,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 2.
     name: 'simulation: an acknowledgement leaves before its sync',
     claim: 'what is applied anywhere is on the disks of a quorum',
     file: 'server/replica/raftlog.ts',
@@ -35,7 +30,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 1.
     name: 'simulation: an entry of an old term is committed by count',
     claim: 'what is applied anywhere stands in the log of whoever could be elected (Raft, figure 8)',
     file: 'server/raft/leadership.ts',
@@ -44,7 +38,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 2.
     name: 'simulation: a new leader stamps by the clock that it had as a follower',
     claim: 'cluster time never outruns true time',
     file: 'server/replica/outbound.ts',
@@ -53,7 +46,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 1.
     name: 'simulation: leases end by the wall clock',
     claim: 'no wall clock decides anything',
     file: 'server/machine/time.ts',
@@ -62,16 +54,14 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 47.
     name: 'simulation: a deposed leader answers reads from memory',
     claim: 'a read sees everything that was acknowledged before it',
     file: 'server/raft/reads.ts',
     find: 'this.#cohort.reached(roundOf) < this.#round) return',
     replace: 'this.#cohort.reached(roundOf) < 0) return',
-    ...rare,
+    ...worlds,
   },
   {
-    // Seed 2.
     name: 'simulation: an offer is made twice',
     claim: 'who was offered waits no more',
     file: 'server/machine/succession.ts',
@@ -80,7 +70,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 8.
     name: 'simulation: a checkpoint is ahead of its rows',
     claim: 'a start has the state of its applied index, exactly',
     file: 'server/storage/volumestore.ts',
@@ -89,7 +78,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 2.
     name: 'simulation: a batch is stamped when it opens',
     claim: 'no lease ends before its client may count on it no more',
     file: 'server/replica/outbound.ts',
@@ -99,7 +87,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 6.
     name: 'simulation: a replay is answered with what remained at first',
     claim: 'the remaining time is of the attempt that is answered',
     file: 'server/machine/commands/acquire.ts',
@@ -108,7 +95,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 2.
     name: 'simulation: a wiped directory votes under its old id',
     claim: 'a new directory is nobody that the cluster knows',
     file: 'test/simulation/member.ts',
@@ -117,7 +103,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 3.
     name: 'simulation: every election holds the horizon anew',
     claim: 'a dead holder is not kept in office by elections',
     file: 'server/machine/time.ts',
@@ -126,17 +111,14 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 13.
     name: 'simulation: an ended lease is granted past its queue',
     claim: 'who waited longest is offered first, swept or not',
     file: 'server/machine/succession.ts',
     find: '  settle(state, lease)\n  return state.leases.get(name)',
     replace: '  state.leases.remove(lease)\n  return state.leases.get(name)',
     ...worlds,
-    tests: ['test/machine/property.test.ts', ...worlds.tests],
   },
   {
-    // Seed 2.
     name: 'simulation: a forwarded batch that comes again is executed again',
     claim: 'a command is executed at most once for each time that it was sent',
     file: 'server/machine/members.ts',
@@ -145,7 +127,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 1.
     name: 'simulation: fractions of what elapses are dropped',
     claim: 'while a leader works, cluster time goes no slower than a clock may',
     file: 'server/replica/clusterclock.ts',
@@ -154,7 +135,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 2.
     name: 'simulation: a leader that wakes up counts the time that it slept',
     claim: 'cluster time stands still while nobody who leads is running',
     file: 'server/replica/clusterclock.ts',
@@ -163,7 +143,6 @@ export const simulationFaults: readonly Fault[] = [
     ...worlds,
   },
   {
-    // Seed 1.
     name: 'simulation: a leader that nobody asks anything leaves out its beats',
     claim: 'what nobody renews ends within its time, while faults go on',
     file: 'server/replica/beats.ts',
