@@ -31,12 +31,15 @@ export interface ClusterBody {
 }
 
 export class TestCluster {
-  readonly #folder: string
+  readonly folder: string
+  readonly #flags: readonly string[]
   readonly #ports = new Map<string, { readonly client: number; readonly peer: number }>()
   readonly running = new Map<string, Started>()
 
-  constructor(t: Test) {
-    this.#folder = scratch(t)
+  /** `flags`: more of them, for every member. */
+  constructor(t: Test, flags: readonly string[] = []) {
+    this.folder = scratch(t)
+    this.#flags = flags
     t.teardown(async () => {
       for (const { child } of this.running.values()) child.kill('SIGKILL')
       await Promise.all([...this.running.values()].map(({ done }) => done))
@@ -58,7 +61,7 @@ export class TestCluster {
     return `127.0.0.1:${this.#ports.get(name)!.peer}`
   }
   data(name: string): string {
-    return join(this.#folder, name)
+    return join(this.folder, name)
   }
 
   /** Starts a member that lists these (all that are planned, unless told). Clients come in where it was planned, unless told. */
@@ -70,7 +73,7 @@ export class TestCluster {
     const cluster = listed.map((one) => `${one}=${this.peerAddress(one)}`).join()
     const flags = { name, data: this.data(name), listen, 'peer-listen': this.peerAddress(name), cluster }
     const args = Object.entries(flags).flatMap(([flag, value]) => (value === '' ? [] : [`--${flag}`, value]))
-    const started = startLeasehold(['serve', ...args])
+    const started = startLeasehold(['serve', ...args, ...this.#flags])
     this.running.set(name, started)
     return started
   }

@@ -1,5 +1,5 @@
 /** Starts real `leasehold` processes for tests, and ends them. Every process has a test that owns it. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -118,6 +118,18 @@ export function scratch(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'leasehold-cli-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** Mounts, or says why it cannot be done here (only root may). */
+export function mounted(t: Test, ...args: string[]): boolean {
+  try {
+    execFileSync('mount', args, { stdio: 'pipe' })
+    t.teardown(() => execFileSync('umount', ['-l', args.at(-1) ?? '']))
+    return true
+  } catch (error) {
+    t.comment(`NOT TRIED: mount ${args.join(' ')}: ${(error as Error).message}`)
+    return false
+  }
 }
 
 /** A server on a free port, ended with the test. Resolves once it serves. */

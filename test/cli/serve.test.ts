@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { leasehold, type Outcome, scratch, serving, startLeasehold } from './process.js'
+import { leasehold, mounted, type Outcome, scratch, serving, startLeasehold } from './process.js'
 
 // Nearly every test here starts processes one after the other.
 t.setTimeout(120_000)
@@ -95,18 +95,6 @@ function crc32c(bytes: Uint8Array): number {
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1
   }
   return (crc ^ 0xffffffff) >>> 0
-}
-
-/** Mounts, or says why it cannot be done here (only root may). */
-function mounted(t: Test, ...args: string[]): boolean {
-  try {
-    execFileSync('mount', args, { stdio: 'pipe' })
-    t.teardown(() => execFileSync('umount', ['-l', args.at(-1) ?? '']))
-    return true
-  } catch (error) {
-    t.comment(`NOT TRIED: mount ${args.join(' ')}: ${(error as Error).message}`)
-    return false
-  }
 }
 
 t.test('a directory that cannot be written', async (t) => {

@@ -378,7 +378,7 @@ export const replicaFaults: readonly Fault[] = [
     claim: 'nothing that grows is taken while those that answer and have room are no majority',
     file: 'server/replica/growth.ts',
     find: '!low(peer) && !silent.has(peer))',
-    replace: '!low(peer))',
+    replace: '!low(peer) && silent.size >= 0)',
     tests: [test('lowdisk')],
   },
 ]
