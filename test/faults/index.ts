@@ -11,6 +11,7 @@ import { raftFaults } from './raft.js'
 import { replicaFaults } from './replica.js'
 import { simulationFaults } from './simulation.js'
 import { storageFaults } from './storage.js'
+import { upgradeFaults } from './upgrade.js'
 
 export const faults: readonly Fault[] = [
   ...chaosFaults,
@@ -24,4 +25,5 @@ export const faults: readonly Fault[] = [
   ...replicaFaults,
   ...simulationFaults,
   ...storageFaults,
+  ...upgradeFaults,
 ]
