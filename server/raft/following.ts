@@ -6,7 +6,15 @@
  */
 import { type LogIndex, logIndex, type Term, term } from '@leasehold/protocol'
 import type { Node } from './node.js'
-import { type Append, type Heartbeat, type LogEntry, MESSAGE, type PeerId, type SnapshotOffer } from './types.js'
+import {
+  type Append,
+  type Heartbeat,
+  type LogEntry,
+  MESSAGE,
+  type PeerId,
+  type Reminder,
+  type SnapshotOffer,
+} from './types.js'
 
 const NOTHING = logIndex(0)
 
@@ -69,6 +77,18 @@ export class Following<E extends LogEntry> {
     }
     if (log.commit < offer.index) return
     outbox.promise(from, { kind: MESSAGE.snapshotReply, term, installed: true, index: log.commit })
+  }
+
+  /**
+   * Whether this directory came back older than what it has acknowledged. An acknowledgement leaves after the sync of its term and its
+   * entries; an older term is nowhere on a disk afterwards, and in this one the leader's log replaces none of them. In a later term another
+   * leader may have. So however late a reminder comes, it accuses nobody who lost nothing.
+   */
+  hasLost({ term, index, entryTerm }: Reminder): boolean {
+    const { term: own, log } = this.#node
+    if (term !== own) return term > own
+    const known = log.termAt(index)
+    return index > log.last || (entryTerm > 0 && known !== null && known !== entryTerm)
   }
 
   /** The log continues after a snapshot; what is committed is the same in every leader's log. */

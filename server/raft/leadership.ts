@@ -136,6 +136,12 @@ export class Leadership<E extends LogEntry> {
     if (progress !== undefined) this.#replication.onSnapshotReply(progress, reply)
   }
 
+  /** Its own word: whatever it has acknowledged, in this term or before, counts no more. */
+  onLost(from: PeerId): void {
+    this.#cohort.get(from)?.lose()
+    this.#transfer.lost(from)
+  }
+
   snapshotFailed(peer: PeerId): void {
     const progress = this.#cohort.get(peer)
     if (progress !== undefined) this.#replication.snapshotFailed(progress)
@@ -186,7 +192,8 @@ export class Leadership<E extends LogEntry> {
 
   #heard(from: PeerId): Progress | undefined {
     const progress = this.#cohort.get(from)
-    progress?.heard(this.#nowTick)
+    if (progress === undefined || progress.state === 'lost') return undefined
+    progress.heard(this.#nowTick)
     return progress
   }
 

@@ -7,7 +7,7 @@ import type { RaftLimits } from './limits.js'
 import { Log } from './log.js'
 import { Membership } from './membership.js'
 import { Outbox } from './outbox.js'
-import type { LogEntry, PeerId, RaftStart, ReadState, Role } from './types.js'
+import type { LogEntry, LostWord, PeerId, RaftStart, ReadState, Role } from './types.js'
 
 export class Node<E extends LogEntry> {
   readonly id: PeerId
@@ -23,6 +23,8 @@ export class Node<E extends LogEntry> {
   role: Role = 'follower'
   /** Null where it is not known. Of a leader: itself. */
   leader: PeerId | null = null
+  /** Its directory came back older than what it has acknowledged. Once set, for good. */
+  lost: LostWord | null = null
   /** Never goes back. */
   #term: Term
   /** Set at most once in a term. */
@@ -52,7 +54,7 @@ export class Node<E extends LogEntry> {
    * may all lack what a majority of the outgoing ones has.
    */
   get promotable(): boolean {
-    return this.membership.votes(this.id) && !this.log.reconfigured
+    return this.membership.votes(this.id) && !this.log.reconfigured && this.lost === null
   }
 
   /** A newer term, in which it has not voted. */

@@ -52,10 +52,11 @@ export class Progress {
   readonly window: Window
   /**
    * probe: where the logs agree is not known; one append at a time asks. replicate: it is known; appends stream through the
-   * window. snapshot: what it lacks is no longer in the log; nothing is sent until it has a snapshot.
+   * window. snapshot: what it lacks is no longer in the log; nothing is sent until it has a snapshot. lost: its directory is behind what
+   * it acknowledged; it is sent nothing more, and counts for nothing, until it is replaced.
    */
-  state: 'probe' | 'replicate' | 'snapshot' = 'probe'
-  /** Durable there, and the same as here. Never goes back in a term. */
+  state: 'probe' | 'replicate' | 'snapshot' | 'lost' = 'probe'
+  /** Durable there, and the same as here. Never goes back in a term, but to 0 where it is lost. */
   match: LogIndex = logIndex(0)
   /** To be sent next. Above match. */
   next: LogIndex
@@ -80,6 +81,8 @@ export class Progress {
   /** It may have missed something: it is to be sent an append, be it empty, that shows. */
   nudge = false
   heartbeatDue = true
+  /** It is to be reminded of `match`: it may have restarted since it acknowledged that, on another directory than it says. */
+  reminderDue = false
   /** The highest commit it was told of in an append. */
   told: LogIndex = logIndex(0)
 
@@ -108,6 +111,17 @@ export class Progress {
     this.state = 'snapshot'
     this.offered = offered
     this.offeredTerm = offeredTerm
+    this.#restart()
+  }
+
+  /** What it acknowledged is gone there: neither its match nor its presence stands for anything. */
+  lose(): void {
+    this.state = 'lost'
+    this.match = logIndex(0)
+    this.heardTick = NEVER
+    this.presentTick = NEVER
+    this.round = 0
+    this.reminderDue = false
     this.#restart()
   }
 

@@ -27,6 +27,7 @@ import {
   type RaftStart,
   type RaftStatus,
   type ReadState,
+  type Reminder,
   type SnapshotOffer,
   type Write,
 } from './types.js'
@@ -75,6 +76,8 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
     if (from === node.id || !isSound(message, node.limits)) return
     // Who speaks is there.
     if (node.unlinked.has(from)) this.linkUp(from)
+    if (message.kind === MESSAGE.reminder) this.#reminded(from, message)
+    if (node.lost !== null) return
     switch (message.kind) {
       case MESSAGE.preVote:
         this.#election.onPreVote(from, message)
@@ -163,8 +166,8 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
   }
 
   needsSnapshot(index: LogIndex, term: Term): boolean {
-    const { role, log } = this.#node
-    return role !== 'leader' && index > log.commit && log.termAt(index) !== term
+    const { role, log, lost } = this.#node
+    return lost === null && role !== 'leader' && index > log.commit && log.termAt(index) !== term
   }
 
   restored(index: LogIndex, term: Term, configuration: Configuration): void {
@@ -201,7 +204,7 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
   }
 
   takeWrite(): Write<E> | null {
-    return this.#node.outbox.takeWrite()
+    return this.#node.lost !== null ? null : this.#node.outbox.takeWrite()
   }
 
   takeCommitted(bytesMax: number): readonly E[] {
@@ -225,6 +228,18 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
   takeSnapshots(): readonly PeerId[] {
     this.#leadership?.pump(this.holdsNotices)
     return this.#leadership?.takeSnapshots() ?? []
+  }
+
+  /** Who has lost what it is reminded of gives up all that it might still promise, and says so as often as it is asked. */
+  #reminded(from: PeerId, reminder: Reminder): void {
+    const node = this.#node
+    if (node.lost === null && !this.#following.hasLost(reminder)) return
+    const { term, index } = reminder
+    if (node.lost === null) {
+      node.lost = { leader: from, term, index }
+      this.#follow(null)
+    }
+    node.outbox.send(from, { kind: MESSAGE.lost, term, index })
   }
 
   /** Sees to it that terms agree: takes over a newer one, tells who is behind, and ignores old answers. */
@@ -299,6 +314,9 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
         return
       case MESSAGE.snapshotReply:
         this.#leadership?.onSnapshotReply(from, message)
+        return
+      case MESSAGE.lost:
+        this.#leadership?.onLost(from)
         return
       case MESSAGE.timeoutNow:
         if (node.role === 'follower' && node.leader === from) this.#election.takeOver()

@@ -4,7 +4,7 @@
  *
  * It must never send more than a follower's window holds, and never take an answer to an old question for one to the last.
  */
-import { type LogIndex, logIndex } from '@leasehold/protocol'
+import { type LogIndex, logIndex, term } from '@leasehold/protocol'
 import type { Cohort } from './cohort.js'
 import type { Node } from './node.js'
 import type { Progress } from './progress.js'
@@ -17,6 +17,8 @@ import {
   type PeerId,
   type SnapshotReply,
 } from './types.js'
+
+const NO_TERM = term(0)
 
 export class Replication<E extends LogEntry> {
   readonly #node: Node<E>
@@ -38,7 +40,9 @@ export class Replication<E extends LogEntry> {
     this.#nowTick = nowTick
     this.#holdsNotices = holdsNotices
     for (const progress of this.#cohort.others) {
-      if (!progress.linked) continue
+      if (!progress.linked || progress.state === 'lost') continue
+      // First of all: it is to look before anything else makes it move.
+      if (progress.reminderDue) this.#remind(progress)
       if (progress.heartbeatDue) this.#heartbeat(progress, round)
       if (progress.state === 'replicate') this.#stream(progress)
       else if (nowTick < progress.retryTick) continue
@@ -107,7 +111,7 @@ export class Replication<E extends LogEntry> {
     progress.linked = false
     progress.presentTick = Number.NEGATIVE_INFINITY
     // Whatever was on its way is lost.
-    this.#startOver(progress)
+    if (progress.state !== 'lost') this.#startOver(progress)
   }
 
   linkUp(progress: Progress): void {
@@ -115,6 +119,7 @@ export class Replication<E extends LogEntry> {
     progress.paused = false
     progress.retryTick = 0
     progress.heartbeatDue = true
+    progress.reminderDue = progress.match > 0
   }
 
   fetched(progress: Progress, entries: readonly E[]): void {
@@ -131,6 +136,17 @@ export class Replication<E extends LogEntry> {
     if (!progress.fetching) return
     progress.fetching = false
     if (progress.state === 'replicate') this.#offerSnapshot(progress)
+  }
+
+  /**
+   * Of what it has acknowledged in this term. Only the follower itself can tell a directory that came back older from a refusal that is
+   * older than the acknowledgement; and whenever this arrives, one that lost nothing holds the entry.
+   */
+  #remind(progress: Progress): void {
+    const { outbox, term, log } = this.#node
+    const { peer, match: index } = progress
+    progress.reminderDue = false
+    outbox.send(peer, { kind: MESSAGE.reminder, term, index, entryTerm: log.termAt(index) ?? NO_TERM })
   }
 
   #heartbeat(progress: Progress, round: number): void {
@@ -238,6 +254,8 @@ export class Replication<E extends LogEntry> {
 
   #refused(progress: Progress, reply: AppendReply): void {
     const { log } = this.#node
+    // It has acknowledged that: either this is older, or its directory is.
+    if (progress.match > 0 && reply.index <= progress.match) progress.reminderDue = true
     if (progress.state === 'replicate') {
       // Something got lost on the way. A refusal of what has since been acknowledged is an old one.
       if (reply.index > progress.match) this.#startOver(progress)

@@ -36,6 +36,10 @@ export function isSound<E extends LogEntry>(message: Message<E>, limits: RaftLim
       return within(m.read, Number.MAX_SAFE_INTEGER)
     case MESSAGE.readIndexReply:
       return within(m.read, Number.MAX_SAFE_INTEGER) && within(m.index, max)
+    case MESSAGE.reminder:
+      return within(m.index, max) && m.index > 0 && within(m.entryTerm, m.term)
+    case MESSAGE.lost:
+      return within(m.index, max)
     case MESSAGE.timeoutNow:
       return true
     default:

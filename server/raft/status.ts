@@ -1,7 +1,7 @@
 /** The core as others see it: a live view, so that looking costs nothing. */
 import type { LogIndex, Term } from '@leasehold/protocol'
 import type { Node } from './node.js'
-import type { Configuration, LogEntry, PeerId, PeerProgress, RaftStatus, Role } from './types.js'
+import type { Configuration, LogEntry, LostWord, PeerId, PeerProgress, RaftStatus, Role } from './types.js'
 
 export class StatusView<E extends LogEntry> implements RaftStatus {
   readonly #node: Node<E>
@@ -32,6 +32,9 @@ export class StatusView<E extends LogEntry> implements RaftStatus {
   }
   get configuration(): Configuration {
     return this.#node.membership.configuration
+  }
+  get lost(): LostWord | null {
+    return this.#node.lost
   }
   get progress(): readonly PeerProgress[] {
     return this.#progress()

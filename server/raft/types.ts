@@ -50,6 +50,10 @@ export const MESSAGE = {
   timeoutNow: 11,
   readIndex: 12,
   readIndexReply: 13,
+  /** Reminds a follower of what it has acknowledged in this term: its log must still hold it. */
+  reminder: 14,
+  /** It does not: the directory has come back older than it was. */
+  lost: 15,
 } as const
 
 interface Sent {
@@ -126,6 +130,19 @@ export interface ReadIndexReply extends Sent {
   readonly index: LogIndex
 }
 
+export interface Reminder extends Sent {
+  readonly kind: typeof MESSAGE.reminder
+  /** Acknowledged by this follower, in this term, as durable and the same as the leader's. */
+  readonly index: LogIndex
+  /** Of that entry; 0: no longer in the leader's log, hence committed. */
+  readonly entryTerm: Term
+}
+export interface Lost extends Sent {
+  readonly kind: typeof MESSAGE.lost
+  /** That it was reminded of. */
+  readonly index: LogIndex
+}
+
 export type Message<E extends LogEntry> =
   | PreVote
   | VoteReply
@@ -138,6 +155,8 @@ export type Message<E extends LogEntry> =
   | TimeoutNow
   | ReadIndex
   | ReadIndexReply
+  | Reminder
+  | Lost
 
 export interface Addressed<E extends LogEntry> {
   readonly to: PeerId
@@ -181,6 +200,14 @@ export interface ReadState {
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader'
 
+/** What a follower had acknowledged and its directory no longer holds. */
+export interface LostWord {
+  /** In its term. */
+  readonly leader: PeerId
+  readonly term: Term
+  readonly index: LogIndex
+}
+
 export interface RaftStatus {
   readonly id: PeerId
   readonly role: Role
@@ -189,13 +216,19 @@ export interface RaftStatus {
   readonly commit: LogIndex
   readonly lastIndex: LogIndex
   readonly configuration: Configuration
+  /**
+   * Null in every directory that was not put back to an older state of itself. Otherwise this peer takes no part any more: it neither votes
+   * nor acknowledges nor campaigns, and says so to whoever reminds it. It must end.
+   */
+  readonly lost: LostWord | null
   /** Of a leader: where each peer stands. */
   readonly progress: readonly PeerProgress[]
 }
 
 export interface PeerProgress {
   readonly peer: PeerId
-  readonly state: 'probe' | 'replicate' | 'snapshot'
+  /** lost: it said that its directory is behind what it acknowledged; it counts for nothing. */
+  readonly state: 'probe' | 'replicate' | 'snapshot' | 'lost'
   readonly match: LogIndex
   readonly next: LogIndex
   readonly active: boolean

@@ -88,6 +88,8 @@ export const REPLICA_LIMITS = {
   handoverAgainMs: 10_000,
   /** Of a shutdown: how long a leader waits for another one to have taken over. */
   handoverMsMax: 1_000,
+  /** Whose directory came back older than it was stays this long, so that its leader learns of it. */
+  farewellMs: 1_000,
   /** Of a shutdown: what has no answer by then gets none. */
   drainMsMax: 3_000,
   closeMsMax: 4_000,

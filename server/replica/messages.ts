@@ -12,6 +12,7 @@
  *   snapshot                 [kind, term, index, lastTerm]          snapshotReply   [kind, term, installed, index]
  *   timeoutNow               [kind, term]
  *   readIndex                [kind, term, read]                     readIndexReply  [kind, term, read, index]
+ *   reminder                 [kind, term, index, entryTerm]         lost            [kind, term, index]
  *
  *   forwarded batch          [kind, term, member, run, batch, body]
  *   refusal of one           [kind, term, run, batch, reason]      standing        [kind, term, applied, low]
@@ -138,6 +139,10 @@ function messageFields(m: Message<ReplicaEntry>): Fields {
       return [m.kind, m.term, m.read]
     case MESSAGE.readIndexReply:
       return [m.kind, m.term, m.read, m.index]
+    case MESSAGE.reminder:
+      return [m.kind, m.term, m.index, m.entryTerm]
+    case MESSAGE.lost:
+      return [m.kind, m.term, m.index]
   }
 }
 
@@ -166,6 +171,8 @@ const COUNTS: ReadonlyMap<unknown, number> = new Map([
   [MESSAGE.timeoutNow, 2],
   [MESSAGE.readIndex, 3],
   [MESSAGE.readIndexReply, 4],
+  [MESSAGE.reminder, 4],
+  [MESSAGE.lost, 3],
 ])
 
 function messageOf(f: Fields): Message<ReplicaEntry> {
@@ -207,6 +214,10 @@ function messageOf(f: Fields): Message<ReplicaEntry> {
       return { kind, term, read: checkNatural(f[2], 'read') }
     case MESSAGE.readIndexReply:
       return { kind, term, read: checkNatural(f[2], 'read'), index: indexAt(f, 3) }
+    case MESSAGE.reminder:
+      return { kind, term, index: indexAt(f, 2), entryTerm: termAt(f, 3) }
+    case MESSAGE.lost:
+      return { kind, term, index: indexAt(f, 2) }
   }
 }
 

@@ -8,6 +8,12 @@ export const VOLUME_NAME = 'volume'
 /** Tells people who has the directory open. Never read to decide anything. */
 export const OWNER_FILE = 'owner'
 
+/**
+ * There from the moment at which others have shown that this directory came back older than it was. Holds what was found, for people.
+ * It goes when the files of the directory do.
+ */
+export const BEHIND_FILE = 'behind'
+
 /** There while a recovery puts fresh files in the place of damaged ones. */
 export const SWITCHING_FILE = 'switching'
 

@@ -3,7 +3,7 @@
  * does not agree is a refusal that says what to do; opening never repairs, guesses or writes.
  */
 import type { Disk, Volume } from '../ports/index.js'
-import { IDENTITY_FILE, OWNER_FILE, SIDE_FILE, SWITCHING_FILE, VOLUME_NAME } from './files.js'
+import { BEHIND_FILE, IDENTITY_FILE, OWNER_FILE, SIDE_FILE, SWITCHING_FILE, VOLUME_NAME } from './files.js'
 import { decodeIdentity, type IdentityRecord, sameIdentity } from './identity.js'
 import { KIND, plainKey } from './keys.js'
 import { readLive, readMarkerRow, verifyLiveRows } from './liverows.js'
@@ -62,6 +62,8 @@ async function readIdentity(disk: Disk, memberId: string): Promise<IdentityRecor
       `The data directory belongs to member "${identity.memberId}"; this server is "${memberId}".`,
     )
   }
+  const behind = names.includes(BEHIND_FILE) ? await disk.readFile(BEHIND_FILE) : null
+  if (behind !== null) throw new StorageRefusal('BEHIND', new TextDecoder().decode(behind))
   for (const name of [SIDE_FILE, VOLUME_NAME]) if (!names.includes(name)) throw missing(name)
   return identity
 }

@@ -17,6 +17,8 @@ const ADVICE = {
     'What this member promised is gone. Restore the directory from a backup; or run `leasehold recover --accept-loss`, which lists what is lost and keeps a copy.',
   MISSING_FILES:
     'Put the missing file back from where it went; or run `leasehold recover --accept-loss`, which lists what is lost and keeps a copy.',
+  BEHIND:
+    'Remove this member from the cluster and add it again with an empty directory: it learns everything from the others. Do not start it on this one.',
   DISK_FULL: 'Make room on the volume and start again. Nothing that was acknowledged is lost.',
   DISK_FAILED: 'Look at the cause and the system log for the state of the disk, then start again.',
   UNFINISHED: 'Run the command again that was writing it, or choose another directory (--data).',

@@ -4,6 +4,7 @@
  */
 import type { AuditEvent, AuditSeq, ChainedEvent, ClusterMs, LogIndex, Term } from '@leasehold/protocol'
 import type { Entry, StoredTable } from '../machine/index.js'
+import type { StorageRefusal } from './refusal.js'
 import type { SnapshotHead } from './snapshothead.js'
 
 export interface Identity {
@@ -97,6 +98,11 @@ export interface Store {
   snapshot(): Promise<OutgoingSnapshot>
   /** Begins to receive one; an earlier one that was not installed is given up. */
   receiveSnapshot(): IncomingSnapshot
+  /**
+   * Others have shown that this directory came back older than it was: every later opening refuses it with BEHIND, and what was found, in
+   * one sentence. Resolves to that refusal once the directory is marked. Rejects where the disk does.
+   */
+  disown(found: string): Promise<StorageRefusal>
   /** Bytes that may still be written. */
   freeBytes(): Promise<number>
   /** Waits for the flush in flight, then gives up the directory. Safe to call twice. */

@@ -16,6 +16,7 @@ import type { Entry } from '../machine/index.js'
 import type { Disk, Volume, VolumeBatch } from '../ports/index.js'
 import { Writer } from './bytes.js'
 import { Exchange } from './exchange.js'
+import { BEHIND_FILE } from './files.js'
 import { forgetBlock } from './forget.js'
 import { AuditReader } from './history.js'
 import { encodeIdentity, type IdentityRecord } from './identity.js'
@@ -335,6 +336,11 @@ export class VolumeStore implements Store {
     this.#reader = new AuditReader(volume, rows.live, rows.audit)
     this.#syncedCheckpoint = rows.marker.checkpoint.index
     this.#syncedFlush = rows.marker.flush
+  }
+
+  async disown(found: string): Promise<StorageRefusal> {
+    await this.#opened.disk.replaceFile(BEHIND_FILE, new TextEncoder().encode(found))
+    return new StorageRefusal('BEHIND', found)
   }
 
   freeBytes(): Promise<number> {

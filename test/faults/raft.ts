@@ -65,6 +65,22 @@ const promises: readonly Fault[] = [
 
 const decisions: readonly Fault[] = [
   {
+    name: 'raft: a later term is held against a follower that is reminded of an earlier one',
+    claim: 'a directory that lost nothing is never called behind',
+    file: 'server/raft/following.ts',
+    find: 'if (term !== own) return term > own',
+    replace: 'if (term > own) return true',
+    tests: [SCENES],
+  },
+  {
+    name: 'raft: what a follower has lost still counts',
+    claim: 'who came back behind what it acknowledged counts in no quorum',
+    file: 'server/raft/leadership.ts',
+    find: 'this.#cohort.get(from)?.lose()',
+    replace: 'this.#cohort.get(from)',
+    tests: [SCENES, 'test/replica/behind.test.ts'],
+  },
+  {
     name: 'raft: an entry of an old term is committed by counting',
     claim: 'figure 8: only an entry of the own term commits what is in front of it',
     file: 'server/raft/leadership.ts',

@@ -45,6 +45,7 @@ const message = fc
     index: numbers,
     hintIndex: numbers,
     hintTerm: numbers,
+    entryTerm: numbers,
     round: numbers,
     installed: fc.boolean(),
     read: numbers,

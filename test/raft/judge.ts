@@ -44,7 +44,8 @@ export class Judge {
 
   /** After every input to a core. `disks` are all there are. */
   looked(core: Raft<Item>, disks: ReadonlyMap<string, Volume>): void {
-    const { id, role, term, commit, configuration } = core.status
+    const { id, role, term, commit, configuration, lost } = core.status
+    if (lost !== null) throw new Error(`falsely accused: ${id} of having lost ${lost.index}, which is on its disk`)
     if (role === 'leader' && this.#leaders.get(term) !== id) this.#elected(id, term, disks.get(id)!)
     const before = this.#commits.get(id) ?? 0
     this.#commits.set(id, commit)

@@ -8,7 +8,7 @@
  *   deliver FROM TO [last | copy]   all that is on the way, or the last of it, or all of it while it also stays on the way
  *   drop FROM TO         link ID ID up|down   transfer ID TO          trim ID FIRST
  *   idle ID on|off       draw ID FRACTION     snapshot FROM TO [failed | begun]      installed ID
- *   room ID              quorum ID            notices ID held|sent
+ *   room ID              quorum ID            notices ID held|sent   copy ID        putback ID (its disk as it was copied)
  *   inject FROM TO KIND JSON        pass N (ticks for all, everything arrives)      settle       show ID ...
  */
 import { logIndex } from '@leasehold/protocol'
@@ -35,6 +35,12 @@ const COMMANDS: Readonly<Record<string, (stage: Stage, words: Words) => void>> =
   sync: (stage, [id]) => stage.sync(id),
   crash: (stage, [id]) => stage.crash(id),
   restart: (stage, [id]) => stage.restart(id),
+  copy: (stage, [id]) => {
+    stage.actor(id).copy = stage.actor(id).disk.copy()
+  },
+  putback: (stage, [id]) => {
+    stage.actor(id).disk = stage.actor(id).copy!.copy()
+  },
   read: (stage, [id, read]) => stage.act(id, (core) => core.readIndex(number(read))),
   deliver: (stage, [from, to, how]) => deliver(stage, from!, to!, how),
   drop: (stage, [from, to]) => void lettersOf(stage, from!, to!, true),

@@ -17,7 +17,9 @@ const BYTES_MAX = 1_000
 
 export class Actor {
   readonly id: string
-  readonly disk = new Volume()
+  disk = new Volume()
+  /** Of its disk, to be put back. */
+  copy: Volume | null = null
   core: Raft<Item> | null = null
   write: Write<Item> | null = null
   /** Draws of election timeouts: 0 is the shortest. */

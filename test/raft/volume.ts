@@ -62,6 +62,16 @@ export class Volume {
     this.checkpoint = snapshot
   }
 
+  /** All of it, as of now. */
+  copy(): Volume {
+    const copy = new Volume()
+    copy.hardState = this.hardState
+    copy.#base = this.#base
+    copy.#entries = [...this.#entries]
+    copy.checkpoint = this.checkpoint
+    return copy
+  }
+
   start(id: string, random: () => number): RaftStart {
     const terms = [{ term: this.#base.term, from: this.#base.index }]
     for (const entry of this.#entries) {

@@ -39,6 +39,10 @@ export function messageInWords(m: Message<Item>): string {
       return `read-index ${m.term}, read ${m.read}`
     case MESSAGE.readIndexReply:
       return `read-index-reply ${m.term}, read ${m.read} at ${m.index}`
+    case MESSAGE.reminder:
+      return `reminder ${m.term}, of ${m.index}@${m.entryTerm}`
+    case MESSAGE.lost:
+      return `lost ${m.term}, of ${m.index}`
   }
 }
 
@@ -54,11 +58,11 @@ export function configurationInWords({ voters, outgoing, learners }: Configurati
 }
 
 export function stateInWords({ status }: Raft<Item>, hardState: HardState, disk: readonly Item[]): string {
-  const { role, term, leader, commit, lastIndex, configuration, progress } = status
+  const { role, term, leader, commit, lastIndex, configuration, progress, lost } = status
   const peers = progress.map(({ peer, state, match, next }) => `, ${peer} ${state} ${match}/${next}`).join('')
   const led = leader !== null && role !== 'leader' ? ` under ${leader}` : ''
   return (
-    `${role}${led}, term ${term}, commit ${commit}, last ${lastIndex}, [${configurationInWords(configuration)}]${peers};` +
+    `${role}${led}${lost === null ? '' : `, lost ${lost.index} of term ${lost.term}`}, term ${term}, commit ${commit}, last ${lastIndex}, [${configurationInWords(configuration)}]${peers};` +
     ` on disk term ${hardState.term} vote ${hardState.votedFor ?? '-'}${names(disk)}`
   )
 }

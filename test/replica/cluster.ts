@@ -62,7 +62,7 @@ function seeded(seed: number): Random {
 export class Member {
   readonly id: string
   readonly peer: string
-  readonly disk = new MemoryDisk()
+  disk = new MemoryDisk()
   readonly #cluster: Cluster
   readonly inbox = new Inbox()
   clock!: ProcessClock

@@ -94,6 +94,9 @@ export class FakeStore implements Store {
   receiveSnapshot(): IncomingSnapshot {
     throw new Error('a fake receives nothing')
   }
+  async disown(): Promise<never> {
+    throw new Error('a fake is never behind')
+  }
   async freeBytes(): Promise<number> {
     return Number.POSITIVE_INFINITY
   }

@@ -90,6 +90,8 @@ const messages: fc.Arbitrary<Message<ReplicaEntry>> = fc.oneof(
   fc.record({ kind: kinds(MESSAGE.timeoutNow), term: terms }),
   fc.record({ kind: kinds(MESSAGE.readIndex), term: terms, read: numbers.read }),
   fc.record({ kind: kinds(MESSAGE.readIndexReply), term: terms, read: numbers.read, index: indexes }),
+  fc.record({ kind: kinds(MESSAGE.reminder), term: terms, index: indexes, entryTerm: terms }),
+  fc.record({ kind: kinds(MESSAGE.lost), term: terms, index: indexes }),
 )
 
 const forwards: fc.Arbitrary<Forward> = fc.oneof(
