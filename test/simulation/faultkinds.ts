@@ -4,6 +4,7 @@ export const FAULTS = [
   'client cut off',
   'client cut off one way',
   'link break',
+  'link broken by a message',
   'link cut',
   'link cut one way',
   'link delay',
@@ -39,6 +40,7 @@ export type Injected = Map<FaultKind, number>
 /** Those that take more than one member. */
 export const BETWEEN_MEMBERS: ReadonlySet<FaultKind> = new Set([
   'link break',
+  'link broken by a message',
   'link cut',
   'link cut one way',
   'link delay',
@@ -50,6 +52,9 @@ export const BETWEEN_MEMBERS: ReadonlySet<FaultKind> = new Set([
   'member joins',
   'member removed',
 ])
+
+/** Those that are begun and then strike several times, or never: each strike counts, the beginning does not. */
+export const BY_STRIKES: ReadonlySet<FaultKind> = new Set(['link broken by a message', 'leader lost young'])
 
 /** Those that nobody injects on purpose. */
 export const BY_THEMSELVES: ReadonlySet<FaultKind> = new Set([

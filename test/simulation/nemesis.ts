@@ -4,10 +4,11 @@
  */
 import { type PeerId, ProtocolError } from '@leasehold/protocol'
 import type { Replica } from '@leasehold/server/replica'
-import { NETWORK_DEFAULTS, type NetworkSettings, type VirtualNetwork } from '../support/virtualnetwork.js'
+import type { VirtualNetwork } from '../support/virtualnetwork.js'
+import { BadLinks } from './badlinks.js'
 import { RATE_ERROR } from './clocks.js'
 import type { Dice } from './dice.js'
-import type { FaultKind, Injected } from './faultkinds.js'
+import { BY_STRIKES, type FaultKind, type Injected } from './faultkinds.js'
 import { addressOf, type Member } from './member.js'
 import type { Plan } from './plan.js'
 import type { Scheduler } from './scheduler.js'
@@ -51,7 +52,7 @@ export class Nemesis {
   /** Outsiders that an operator sees to, and new directories that have got in. */
   readonly #admitted = new Set<Member>()
   readonly #joined = new Set<PeerId>()
-  readonly #delays = new Set<NetworkSettings['delayMs']>()
+  readonly #badLinks: BadLinks
   readonly #youngLeaders: YoungLeaders
   #over = false
 
@@ -76,7 +77,9 @@ export class Nemesis {
     this.#network = parts.network
     this.#disturbed = parts.disturbed
     this.#dice = dice
-    const lost = (leader: Member) => this.#note('leader lost young', leader)
+    parts.network.broken = (from) => this.#broken(from)
+    this.#badLinks = new BadLinks(parts.network.settings, dice)
+    const lost = (leader: Member) => this.#note('leader lost young', leader.name)
     this.#youngLeaders = new YoungLeaders(parts.members, parts.network, lost, dice.fork())
   }
 
@@ -122,8 +125,7 @@ export class Nemesis {
     const member = this.#dice.pick(this.#members)
     const back = this.#begin(kind, member)
     if (back === null) return
-    // Of leaders, each one that is lost counts.
-    if (kind !== 'leader lost young') this.#note(kind, member)
+    if (!BY_STRIKES.has(kind)) this.#note(kind, member.name)
     if (back === undefined) return
     this.#ongoing.add(back)
     const usualMs = kind === 'leader lost young' ? LEADERS_LOST_MS : OUTAGE_MS
@@ -132,8 +134,8 @@ export class Nemesis {
     })
   }
 
-  #note(kind: FaultKind, member: Member): void {
-    this.#trace.note(this.#scheduler.nowMs, 'fault', kind, member.name)
+  #note(kind: FaultKind, member: string): void {
+    this.#trace.note(this.#scheduler.nowMs, 'fault', kind, member)
     this.count(kind)
   }
 
@@ -163,7 +165,9 @@ export class Nemesis {
       case 'member cut off one way':
         return this.#isolate(kind, member)
       case 'link delay':
-        return this.#delay()
+        return this.#badLinks.delay()
+      case 'link broken by a message':
+        return this.#badLinks.fray()
       case 'leader lost young':
         return this.#youngLeaders.begin()
       case 'leader transfer':
@@ -215,16 +219,9 @@ export class Nemesis {
     }
   }
 
-  /** Delays overlap: as long as one is left, the last one counts, and after them all links are as they were. */
-  #delay(): () => void {
-    const { settings } = this.#network
-    const delay = { usual: this.#dice.between(5, 60), most: this.#dice.between(100, 600) }
-    this.#delays.add(delay)
-    settings.delayMs = delay
-    return () => {
-      this.#delays.delete(delay)
-      settings.delayMs = [...this.#delays].at(-1) ?? NETWORK_DEFAULTS.delayMs
-    }
+  #broken(from: string): void {
+    this.#note('link broken by a message', from)
+    this.#disturbed()
   }
 
   #transfer(): null | undefined {
@@ -342,7 +339,7 @@ export class Nemesis {
     const done = (): void => {
       if (!learns || this.#joined.has(peer)) return
       this.#joined.add(peer)
-      this.#note('member joins', member)
+      this.#note('member joins', member.name)
     }
     this.#disturbed()
     leader.changeMembers(change).then(done, () => {})
@@ -355,7 +352,7 @@ export class Nemesis {
     const { peer } = member
     const done = (): void => {
       this.#leaving.delete(member)
-      this.#note('member removed', member)
+      this.#note('member removed', member.name)
       if (member.peer === peer) this.#anew(member)
     }
     this.#leaving.add(member)

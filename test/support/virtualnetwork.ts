@@ -71,6 +71,8 @@ export class VirtualNetwork {
   /** May be changed at any time. */
   readonly settings: NetworkSettings
   readonly counts: NetworkCounts = { messages: 0, linksUp: 0, linksDown: 0, severed: 0, refused: 0 }
+  /** Told of each member whose message took its link down. */
+  broken: (from: string) => void = () => {}
   readonly world: LinkWorld
   readonly #transports = new Map<string, VirtualTransport>()
   /** `from>to`, by member. */
@@ -255,7 +257,10 @@ export class VirtualTransport implements Transport, EndOwner {
     const taken = end.send(channel, bytes)
     if (taken) counts.messages++
     else counts.refused++
-    if (settings.breakChance > 0 && world.random() < settings.breakChance) this.#network.sever(this.self, to)
+    if (settings.breakChance > 0 && world.random() < settings.breakChance) {
+      this.#network.sever(this.self, to)
+      this.#network.broken(memberIn(this.self))
+    }
     return taken
   }
 
