@@ -3,7 +3,7 @@
  * other. (Of itself a leader may say that its data is damaged, and hand over for a while: believed where its disk is damaged.) Two counts of true time come of it, for the claims about cluster time (pace.ts) and about dead holders (dues.ts): how long
  * there was a leader who could do its work, and how long nobody can have done it.
  *
- * It looks now and then, so that it costs next to nothing; a stretch between two looks counts where both find the same.
+ * It looks now and then, so that it costs next to nothing, and whenever an entry is stamped; a stretch between two looks counts where both find the same.
  */
 import type { Configuration, PeerId } from '@leasehold/protocol'
 import { NETWORK_DEFAULTS, type VirtualNetwork } from '../support/virtualnetwork.js'

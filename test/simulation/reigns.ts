@@ -27,7 +27,7 @@ export class Reigns {
   readonly #stamps = new Map<string, Stamp>()
   /** Every entry that was ever staged anywhere, by term and index: what follows what, and its stamp. */
   readonly #staged = new Map<string, string>()
-  readonly #times: Times
+  readonly #timesNow: () => Times
   readonly #pace: Pace
   /** How many terms had a leader. */
   changes = 0
@@ -42,9 +42,9 @@ export class Reigns {
     claims: Claims,
     durables: ReadonlyMap<PeerId, Durable>,
     founders: readonly PeerId[],
-    times: Times,
+    timesNow: () => Times,
   ) {
-    this.#times = times
+    this.#timesNow = timesNow
     this.#pace = new Pace(claims)
     this.#configurations = [{ voters: founders, outgoing: [], learners: [], addresses: {} }]
     this.#scheduler = scheduler
@@ -107,7 +107,7 @@ export class Reigns {
       this.#leaderOf.get(term) === member,
       () => `${member} stamps entry ${index} in term ${term}, which it does not lead`,
     )
-    const mark = { atMs: this.#scheduler.nowMs, leaders: this.changes, ...this.#times }
+    const mark = { atMs: this.#scheduler.nowMs, leaders: this.changes, ...this.#timesNow() }
     this.#stamps.set(`${term}:${index}`, { ...mark, timeMs })
   }
 
