@@ -112,8 +112,8 @@ export async function factsOf(store: Store, machine: Machine): Promise<() => Fac
 const ASK_AGAIN_MS = 500
 
 /**
- * For a directory that joined a cluster and has nothing of it yet: where its members are. Asks the listed ones until one of them knows
- * this directory.
+ * For a directory that joined a cluster and knows of no configuration that names it: where the members are. Asks the listed ones until one
+ * of them knows this directory.
  */
 export async function introduction(store: Store, together: Together): Promise<Record<PeerId, string>> {
   // Nothing else keeps the process here by now.

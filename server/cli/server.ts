@@ -161,7 +161,7 @@ async function openDoor({ listen }: Peering, telemetry: ServerTelemetry): Promis
 
 /** How the log reaches the other members: not at all in a server that is alone. Throws PeeringError where it must and cannot. */
 async function linksOf(store: Store, machine: Machine, door: Door | null, together: Together | null, lobby: Lobby) {
-  const { identity, lastIndex, checkpointIndex } = store.recovered
+  const { identity } = store.recovered
   const { clusterId, memberId, directoryId } = identity
   const self = peerIdOf(memberId, directoryId)
   if (door === null) {
@@ -172,9 +172,11 @@ async function linksOf(store: Store, machine: Machine, door: Door | null, togeth
         'say where they reach this member (--peer-listen, or --cluster)',
     )
   }
-  door.answerAsk = answerAsFormed(self, await factsOf(store, machine))
+  const facts = await factsOf(store, machine)
+  door.answerAsk = answerAsFormed(self, facts)
   const transport = new TcpTransport({ self, clusterId, door, random: realRandom })
-  if (together === null || lastIndex > 0 || checkpointIndex > 0) return { transport }
+  // Of one that was stopped while it caught up, or was removed, the members that it knows may all be gone by now.
+  if (together === null || facts().names.includes(self)) return { transport }
   lobby.say('joining: waiting for a member whose cluster names this directory')
   await lobby.open().catch(cannotListen(lobby.address, '--listen'))
   return { transport, introduced: await introduction(store, together) }

@@ -99,6 +99,12 @@ export class Contact {
     this.#accepting?.tick(gainMs)
   }
 
+  /** As close; but what was sent on a link that stood still reaches the peer. */
+  finish(): boolean {
+    this.link?.finish(this.#owner.door.clock)
+    return this.close()
+  }
+
   /** No more links with this peer. True where one stood; nobody is told. */
   close(): boolean {
     const { link } = this

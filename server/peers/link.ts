@@ -3,7 +3,7 @@
  * once; whatever breaks that ends the link, and nothing of it is told afterwards.
  */
 import type { Socket } from 'node:net'
-import type { Channel, PeerName } from '../ports/index.js'
+import type { Channel, Clock, PeerName } from '../ports/index.js'
 import { CONTROL, type Control, FrameReader, isChannel } from './frames.js'
 import type { PeerLimits } from './limits.js'
 import { Outbox } from './outbox.js'
@@ -117,6 +117,18 @@ export class Link {
     }
     if (!this.#sentSince) this.#control(CONTROL.ping)
     this.#sentSince = false
+  }
+
+  /** As close; but what was sent before still goes out, for as long as a greeting may take. */
+  finish(clock: Pick<Clock, 'after'>): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#reader.stop()
+    while (!this.#outbox.empty) for (const piece of this.#outbox.take()) this.#socket.write(piece)
+    // Who does not hang up in turn is hung up on.
+    const disarm = clock.after(this.#limits.greetingMsMax, () => this.#socket.destroy())
+    this.#socket.once('close', disarm)
+    this.#socket.end()
   }
 
   /** Nothing is told any more. Safe to call twice. */

@@ -114,7 +114,7 @@ export class TcpTransport implements Transport {
       if (addresses.has(peer)) continue
       this.#contacts.delete(peer)
       // Told afterwards: who calls this is in the midst of something, and expects no event within.
-      if (contact.close()) queueMicrotask(() => this.#lost(peer, 'it is no peer any more'))
+      if (contact.finish()) queueMicrotask(() => this.#lost(peer, 'it is no peer any more'))
     }
     for (const [peer, address] of addresses) {
       const known = this.#contacts.get(peer)

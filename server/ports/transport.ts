@@ -34,7 +34,10 @@ export interface TransportListener {
 
 export interface Transport {
   start(listener: TransportListener): Promise<void>
-  /** Whom to keep links with. Others are closed and refused. Addresses are `host:port`. */
+  /**
+   * Whom to keep links with. Others are closed and refused; what was sent to them before still reaches them where it can. Addresses are
+   * `host:port`.
+   */
   peers(all: readonly { readonly peer: PeerName; readonly address: string }[]): void
   /**
    * False, with nothing sent, where there is no link, or the channel is full. The bytes must not change afterwards. What is sent within one

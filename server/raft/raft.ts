@@ -149,6 +149,8 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
 
   reconfigured(configuration: Configuration): void {
     const node = this.#node
+    // Whoever is no longer named is told that it is so, before it is forgotten.
+    this.#leadership?.pump(false)
     node.membership = new Membership(configuration)
     if (this.#leadership === null) {
       // Votes that were asked for under another configuration decide nothing.

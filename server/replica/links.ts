@@ -3,12 +3,20 @@
  * cannot be understood is dropped with a warning, as if it had been lost; but for entries of a format that is not known here: they would come
  * again and again, and this member would stand still for good while it seems to take part.
  */
-import { FIRST_FORMAT, FORMATS, type PeerId, ProtocolError } from '@leasehold/protocol'
+import { type Configuration, FIRST_FORMAT, FORMATS, type PeerId, ProtocolError, peersOf } from '@leasehold/protocol'
 import { CHANNEL, type Channel, type Telemetry, type Transport, type TransportListener } from '../ports/index.js'
 import type { Addressed, Message } from '../raft/index.js'
 import type { Forward } from './forwards.js'
 import type { ReplicaEntry } from './logentry.js'
 import { decodeForward, decodeMessage, encodeForward, encodeMessage, NewerEntry } from './messages.js'
+
+export interface LinksOptions {
+  /** Null where there are no other members, and never will be. */
+  readonly transport: Transport | null
+  readonly telemetry: Telemetry
+  /** Of a directory that no configuration names as far as it knows: where the members are. */
+  readonly introduced?: Readonly<Record<PeerId, string>>
+}
 
 export interface LinksListener {
   step(from: PeerId, message: Message<ReplicaEntry>): void
@@ -25,10 +33,12 @@ export class Links implements TransportListener {
   readonly #telemetry: Telemetry
   readonly #listener: LinksListener
   #format = FIRST_FORMAT
+  readonly #introduced: Readonly<Record<PeerId, string>>
 
-  constructor(transport: Transport | null, telemetry: Telemetry, listener: LinksListener) {
+  constructor({ transport, telemetry, introduced = {} }: LinksOptions, listener: LinksListener) {
     this.#transport = transport
     this.#telemetry = telemetry
+    this.#introduced = introduced
     this.#listener = listener
   }
 
@@ -36,9 +46,13 @@ export class Links implements TransportListener {
     await this.#transport?.start(this)
   }
 
-  /** Whom to keep links with: all of them but this member itself. */
-  keep(self: PeerId, addresses: Readonly<Record<PeerId, string>>): void {
-    const others = Object.entries(addresses).filter(([peer]) => peer !== self)
+  /**
+   * Whom to keep links with: all of them but this member itself. Who catches up sees old configurations first. They name neither this member
+   * nor, perhaps, anybody who is still there: until one does, those who introduced the cluster are kept, or nothing more would come.
+   */
+  keep(self: PeerId, configuration: Configuration): void {
+    const introduced = peersOf(configuration).includes(self) ? {} : this.#introduced
+    const others = Object.entries({ ...introduced, ...configuration.addresses }).filter(([peer]) => peer !== self)
     this.#transport?.peers(others.map(([peer, address]) => ({ peer, address })))
   }
 

@@ -40,7 +40,7 @@ export interface RaftLogOptions {
   readonly telemetry: Telemetry
   /** Null where there are no other members, and never will be. */
   readonly transport: Transport | null
-  /** Of a directory that joins a cluster and knows no configuration yet: where the members are. Until one comes, it decides nothing. */
+  /** Of a directory that joins a cluster, until a configuration names it: where the members are. Before any configuration it decides nothing. */
   readonly introduced?: Readonly<Record<PeerId, string>>
   readonly limits?: Partial<RaftLimits>
   /** Something that cannot be went wrong here: the process must end. */
@@ -86,7 +86,7 @@ export class RaftLog implements ReplicatedLog {
     this.#appliedIndex = checkpointIndex
     this.#lastIndex = lastIndex
     this.#lastTimeMs = lastTimeMs
-    this.#links = new Links(options.transport, options.telemetry, {
+    this.#links = new Links(options, {
       step: (from, message) => this.#input(() => this.#core.step(from, message)),
       forwarded: (from, message) => this.#input(() => this.#follower.forwarded(from, message)),
       bulk: (from, bytes) => this.#snapshots?.message(from, bytes),
@@ -158,7 +158,7 @@ export class RaftLog implements ReplicatedLog {
     this.#state = 'live'
     this.#snapshots = this.#snapshotsOf(follower)
     await this.#links.start()
-    this.#links.keep(this.#self, this.#configuration.addresses)
+    this.#links.keep(this.#self, this.#configuration)
     if (configuration.voters.length === 1 && configuration.voters[0] === this.#self) {
       this.#input(() => this.#core.campaign())
     }
@@ -286,12 +286,9 @@ export class RaftLog implements ReplicatedLog {
     this.#follower.flushing()
     this.#flushWanted = this.#unwritten = false
     if (write !== null) this.#stage(write)
-    if (!this.#store.staged) {
-      // All that these replies speak of is durable already.
-      if (write !== null) this.#written(write)
-      return
-    }
-    this.#flushes.start(write)
+    // Where nothing is staged, all that these replies speak of is durable already.
+    if (this.#store.staged) this.#flushes.start(write)
+    else if (write !== null) this.#written(write)
   }
 
   #stage({ entries, hardState }: Write<ReplicaEntry>): void {
@@ -337,7 +334,9 @@ export class RaftLog implements ReplicatedLog {
       this.#appliedIndex = entry.index
       if (entry.reconfigures) {
         this.#core.reconfigured(this.#configuration)
-        this.#links.keep(this.#self, this.#configuration.addresses)
+        // Those who go hear of it before their links end.
+        this.#links.messages(this.#core.takeMessages())
+        this.#links.keep(this.#self, this.#configuration)
       }
       spent(entry)
     }
@@ -384,7 +383,7 @@ export class RaftLog implements ReplicatedLog {
       this.#appliedIndex = this.#lastIndex = index
       this.#lastTimeMs = installed.lastTimeMs
       this.#core.restored(index, term, this.#configuration)
-      this.#links.keep(this.#self, this.#configuration.addresses)
+      this.#links.keep(this.#self, this.#configuration)
       this.#reads.applied()
     })
   }

@@ -86,7 +86,7 @@ export class Shell implements Replica {
     try {
       await this.#log.start(this.#pipeline)
       // Alone, this is a matter of milliseconds, and whoever starts a server finds it serving. Elsewhere others may still be on their way.
-      if (this.#log.status.peers.length <= 1) await admitted
+      if (this.#log.status.peers.every(({ peer }) => peer === this.#self)) await admitted
       this.#state = 'serving'
     } catch (error) {
       this.#stopTicks()

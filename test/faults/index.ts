@@ -9,6 +9,7 @@ import { peersFaults } from './peers.js'
 import { protocolFaults } from './protocol.js'
 import { raftFaults } from './raft.js'
 import { replicaFaults } from './replica.js'
+import { resizingFaults } from './resizing.js'
 import { simulationFaults } from './simulation.js'
 import { storageFaults } from './storage.js'
 import { upgradeFaults } from './upgrade.js'
@@ -23,6 +24,7 @@ export const faults: readonly Fault[] = [
   ...protocolFaults,
   ...raftFaults,
   ...replicaFaults,
+  ...resizingFaults,
   ...simulationFaults,
   ...storageFaults,
   ...upgradeFaults,

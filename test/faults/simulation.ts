@@ -15,18 +15,18 @@ export const simulationFaults: readonly Fault[] = [
     name: 'simulation: a vote leaves before its sync',
     claim: 'who leads has the votes of a quorum on disks',
     file: 'server/replica/raftlog.ts',
-    find: '    this.#flushes.start(write)',
+    find: '    if (this.#store.staged) this.#flushes.start(write)',
     replace:
-      '    this.#links.messages((write?.replies ?? []).filter(({ message }) => message.kind === 4))\n    this.#flushes.start(write)',
+      '    if (this.#store.staged) this.#links.messages((write?.replies ?? []).filter(({ message }) => message.kind === 4))\n    if (this.#store.staged) this.#flushes.start(write)',
     ...worlds,
   },
   {
     name: 'simulation: an acknowledgement leaves before its sync',
     claim: 'what is applied anywhere is on the disks of a quorum',
     file: 'server/replica/raftlog.ts',
-    find: '    this.#flushes.start(write)',
+    find: '    if (this.#store.staged) this.#flushes.start(write)',
     replace:
-      '    this.#links.messages((write?.replies ?? []).filter(({ message }) => message.kind === 6))\n    this.#flushes.start(write)',
+      '    if (this.#store.staged) this.#links.messages((write?.replies ?? []).filter(({ message }) => message.kind === 6))\n    if (this.#store.staged) this.#flushes.start(write)',
     ...worlds,
   },
   {

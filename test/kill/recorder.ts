@@ -28,7 +28,12 @@ export class Recorder {
   readonly looks: Look[] = []
   /** Answers that acknowledge a change. */
   acknowledged = 0
-  readonly now = (): number => performance.now()
+  readonly now: () => number
+
+  /** All times are of this monotonic clock. */
+  constructor(now: () => number = () => performance.now()) {
+    this.now = now
+  }
 
   sending(wish: Wish): Recorded {
     const nowMs = this.now()

@@ -206,8 +206,9 @@ const lives: Readonly<Record<string, Case>> = {
     t.same(again.seen.numbers(CHANNEL.raft), [2])
     t.same(b.seen.events, [{ kind: 'up', peer: A }], 'a closed transport tells nothing, not even its end')
   },
-  'who is no peer any more is let go, and refused from then on': async (t, world) => {
+  'who is no peer any more hears what was said before, is let go, and refused from then on': async (t, world) => {
     const [a, b] = await pair(world)
+    for (const n of upTo(20)) t.ok(a.transport.send(B, CHANNEL.raft, numbered(n, 20_000)))
     a.transport.peers([])
     t.notOk(a.transport.linked(B))
     t.notOk(a.transport.send(B, CHANNEL.raft, numbered(1, 4)))
@@ -215,6 +216,7 @@ const lives: Readonly<Record<string, Case>> = {
     await world.until(() => a.seen.count('down') === 1 && b.seen.count('down') === 1)
     await world.pass(3 * world.silenceMsMax)
     t.same([a.seen.count('up'), b.seen.count('up')], [1, 1])
+    t.same(b.seen.numbers(CHANNEL.raft), upTo(20), 'to the last word')
     introduce(a, b)
     await world.until(() => a.transport.linked(B) && b.transport.linked(A))
   },

@@ -82,6 +82,9 @@ export class Member {
     this.peer = peerIdOf(id, `d-${id}`)
   }
 
+  /** Of a directory that joins: who introduced it. */
+  introduced: Readonly<Record<string, string>> | null = null
+
   async start(options: Partial<ReplicaOptions> = {}): Promise<void> {
     const { clock: virtual, network, fatals } = this.#cluster
     const { Machine, Headroom, openStore, RaftLog, createReplica, formats } = this.version
@@ -98,7 +101,9 @@ export class Member {
     this.store = await openStore(this.disk.mount(), { tables: machine.tables, fatal, memberId })
     const { store } = this
     const shared = { store, clock, random, telemetry: this.telemetry, fatal }
-    const log = new RaftLog({ ...shared, transport: network.transport(this.peer, formats) })
+    const introduced = this.introduced
+    const transport = network.transport(this.peer, formats)
+    const log = new RaftLog({ ...shared, transport, ...(introduced !== null && { introduced }) })
     const headroom = new Headroom(() => store.freeBytes(), { lowBytes: 1_000_000, enoughBytes: 2_000_000 })
     const starting = createReplica({ ...shared, log, machine, memberId, headroom, freshMachine, ...options })
     let settled = false
@@ -152,6 +157,16 @@ export class Cluster {
     for (const member of cluster.members) await member.start(options)
     await cluster.settled()
     return cluster
+  }
+
+  /** A new member that the configuration names already: an empty directory, and those who introduced it. */
+  async join(id: string, options: Partial<ReplicaOptions> = {}): Promise<Member> {
+    const member = new Member(this, id)
+    this.members.push(member)
+    member.introduced = this.leader.replica.configuration?.addresses ?? {}
+    await formDirectory(member.disk, { clusterId: 'cluster', memberId: id, directoryId: `d-${id}` }, null)
+    await member.start(options)
+    return member
   }
 
   get living(): readonly Member[] {

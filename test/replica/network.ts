@@ -30,6 +30,8 @@ export class Network {
   /** Links that are up, both directions; with a generation, so that nothing arrives on a link after it went down. */
   readonly #links = new Map<string, object>()
   readonly #cut = new Set<string>()
+  /** Links that one side has let go, until the other one knows. */
+  readonly #parting = new Map<string, { readonly link: object; readonly from: PeerName }>()
   /** Pairs that want each other and speak no common format, as often as they met. */
   readonly refused: string[] = []
   /** Sees each message as it is sent; false loses it, and with it the link. */
@@ -52,7 +54,7 @@ export class Network {
         if (station === undefined) return
         station.wanted = new Set(all.map(({ peer }) => peer))
         for (const other of network.#stations.keys()) {
-          if (!station.wanted.has(other)) network.#down(name, other)
+          if (!station.wanted.has(other)) network.#letGo(name, other)
         }
         network.#meet()
       },
@@ -103,7 +105,7 @@ export class Network {
     for (const a of all) {
       for (const b of all) {
         const key = pair(a.name, b.name)
-        if (a.name >= b.name || this.#links.has(key) || this.#cut.has(key)) continue
+        if (a.name >= b.name || this.#links.has(key) || this.#parting.has(key) || this.#cut.has(key)) continue
         if (!a.wanted.has(b.name) || !b.wanted.has(a.name)) continue
         if (!common(a, b)) {
           this.refused.push(key)
@@ -114,6 +116,21 @@ export class Network {
         b.listener.linkUp(a.name)
       }
     }
+  }
+
+  /** One names the other no more: what it has sent still arrives, and then the end. */
+  #letGo(from: PeerName, to: PeerName): void {
+    const key = pair(from, to)
+    const link = this.#links.get(key)
+    if (link === undefined) return
+    this.#links.delete(key)
+    this.#parting.set(key, { link, from })
+    queueMicrotask(() => this.#stations.get(from)?.listener.linkDown(to))
+    this.#clock.after(LATENCY_MS, () => {
+      this.#stations.get(to)?.listener.linkDown(from)
+      this.#parting.delete(key)
+      this.#meet()
+    })
   }
 
   #down(a: PeerName, b: PeerName): void {
@@ -139,7 +156,9 @@ export class Network {
     }
     if (this.swallow({ from, to, channel, bytes })) return true
     this.#clock.after(LATENCY_MS, () => {
-      if (this.#cut.has(key) || this.#links.get(key) !== link) return
+      const parting = this.#parting.get(key)
+      const stands = this.#links.get(key) === link || (parting?.link === link && parting.from === from)
+      if (this.#cut.has(key) || !stands) return
       this.#stations.get(to)?.listener.message(from, channel, bytes)
     })
     return true

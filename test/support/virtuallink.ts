@@ -114,6 +114,17 @@ export class LinkEnd {
     if (told && before === 'up') this.owner.down(this)
   }
 
+  /** This end is over and tells nothing any more; what it has sent still arrives, and then the end. */
+  finish(): void {
+    if (this.state === 'down') return
+    this.state = 'down'
+    this.#stopSilence?.()
+    this.other.#drop()
+    if (this.#severed) return
+    this.#severed = true
+    this.#push({ kind: 'end', dueMs: this.#due(1) })
+  }
+
   /** From here on nothing passes in this direction; a random part of what is on its way still arrives, and then the end. */
   cut(): void {
     if (this.#severed) return

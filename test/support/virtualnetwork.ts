@@ -236,7 +236,7 @@ export class VirtualTransport implements Transport, EndOwner {
       if (end === undefined) continue
       const stood = end.state === 'up'
       this.#ends.delete(peer)
-      end.end({ told: false })
+      end.finish()
       if (stood) this.#network.world.after(0, () => this.#tell((listener) => listener.linkDown(peer)))
     }
     for (const peer of named) {
