@@ -26,7 +26,9 @@ async function auditOf(url: string): Promise<ChainedEvent[]> {
 }
 
 /** Of each member, once nothing happens any more: while leases still end, members may differ by the last events. */
-export async function wholeAudits(members: readonly Member[]): Promise<Map<string, ChainedEvent[]>> {
+export async function wholeAudits(
+  members: readonly Pick<Member, 'name' | 'url'>[],
+): Promise<Map<string, ChainedEvent[]>> {
   const endMs = performance.now() + SETTLE_MS_MAX
   for (;;) {
     const audits = new Map<string, ChainedEvent[]>()

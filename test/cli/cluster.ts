@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
-import { type Started, scratch, startLeasehold } from './process.js'
+import { leasehold, type Started, scratch, startLeasehold } from './process.js'
 
 /** Ports that were free a moment ago: all are held until the last one is known. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -64,6 +64,14 @@ export class TestCluster {
     return join(this.folder, name)
   }
 
+  /** Starts a member as one server that is told of no others, unless where they may come in. */
+  startAlone(name: string, ...more: string[]): Started {
+    const listen = this.url(name).slice('http://'.length)
+    const started = startLeasehold(['serve', '--name', name, '--data', this.data(name), '--listen', listen, ...more])
+    this.running.set(name, started)
+    return started
+  }
+
   /** Starts a member that lists these (all that are planned, unless told). Clients come in where it was planned, unless told. */
   start(
     name: string,
@@ -89,6 +97,16 @@ export class TestCluster {
     const answer = await fetch(`${this.url(name)}/v1/cluster`)
     if (!answer.ok) throw new Error(`${name} answers ${answer.status}`)
     return (await answer.json()) as ClusterBody
+  }
+
+  /** `leasehold cluster ...` at a member, again and again until it fits: a leader may be new, a learner may lack entries. */
+  async change(at: string, ...args: string[]): Promise<ClusterBody> {
+    for (;;) {
+      const { code, out, err } = await leasehold(['cluster', ...args, '--url', this.url(at), '--json'])
+      if (code === 0) return JSON.parse(out) as ClusterBody
+      if (!out.includes('MEMBERSHIP_CONFLICT')) throw new Error(`cluster ${args.join(' ')}: ${err}`)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
   }
 
   /** What this member says of its cluster, once it is so. */

@@ -17,15 +17,6 @@ async function three(t: Test): Promise<TestCluster> {
   return cluster
 }
 
-/** Asks a member for a change until it fits: a leader may be new, a learner may lack entries. */
-async function ask(cluster: TestCluster, at: string, ...args: string[]): Promise<ClusterBody> {
-  for (;;) {
-    const { code, out, err } = await leasehold(['cluster', ...args, '--url', cluster.url(at), '--json'])
-    if (code === 0) return JSON.parse(out) as ClusterBody
-    if (!out.includes('MEMBERSHIP_CONFLICT')) throw new Error(`cluster ${args.join(' ')}: ${err}`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}
 const ids = ({ members }: ClusterBody) => members.map(({ id, voter }) => (voter ? id : `${id}?`)).join()
 
 t.test('a member is added, learns, votes, leads, and another one is removed', async (t) => {
@@ -33,12 +24,12 @@ t.test('a member is added, learns, votes, leads, and another one is removed', as
   const granted = await leasehold(['lease', 'acquire', 'a', '--ttl', '10m', '--url', cluster.url('n2'), '--json'])
   const waiting = cluster.start('n4')
   await waiting.said(/waiting to form.*leasehold cluster add/)
-  t.equal(ids(await ask(cluster, 'n2', 'add', `n4=${cluster.peerAddress('n4')}`)), 'n1,n2,n3,n4?')
+  t.equal(ids(await cluster.change('n2', 'add', `n4=${cluster.peerAddress('n4')}`)), 'n1,n2,n3,n4?')
   await cluster.settled(...FIRST, 'n4')
-  t.equal(ids(await ask(cluster, 'n3', 'promote', 'n4')), 'n1,n2,n3,n4')
-  const led = await ask(cluster, 'n1', 'transfer', 'n4')
+  t.equal(ids(await cluster.change('n3', 'promote', 'n4')), 'n1,n2,n3,n4')
+  const led = await cluster.change('n1', 'transfer', 'n4')
   t.equal(led.leader, 'n4')
-  t.equal(ids(await ask(cluster, 'n4', 'remove', 'n1')), 'n2,n3,n4')
+  t.equal(ids(await cluster.change('n4', 'remove', 'n1')), 'n2,n3,n4')
   await cluster.kill('n1', 'SIGTERM')
   const { token } = JSON.parse(granted.out) as { token: number }
   const renewed = await leasehold(['lease', 'renew', 'a', '--token', String(token), '--url', cluster.url('n4')])
@@ -53,11 +44,11 @@ t.test('a dead member whose directory is lost is replaced under its old name', a
   rmSync(cluster.data('n3'), { recursive: true })
   const again = cluster.start('n3', FIRST)
   await again.said(/waiting to form.*leasehold cluster add/)
-  const body = await ask(cluster, 'n1', 'add', `n3=${cluster.peerAddress('n3')}`)
+  const body = await cluster.change('n1', 'add', `n3=${cluster.peerAddress('n3')}`)
   t.same(ids(body).split(',').sort(), ['n1', 'n2', 'n3', 'n3?'], 'the wiped one learns beside the old one')
   const learner = body.members.find(({ voter }) => !voter)!
   t.equal(learner.id, 'n3')
-  const replaced = await ask(cluster, 'n2', 'promote', `n3@${learner.directoryId}`)
+  const replaced = await cluster.change('n2', 'promote', `n3@${learner.directoryId}`)
   t.equal(ids(replaced), 'n1,n2,n3')
   await cluster.settled(...FIRST)
   await cluster.kill('n1')
