@@ -38,6 +38,21 @@ t.test('a member is added, learns, votes, leads, and another one is removed', as
   t.match(shown.out, /^MEMBER +ROLE +VOTES.*(?:\n.*)*\nn4 +leader +voter/m)
 })
 
+t.test('one that was removed and is started again waits until it is added again, and goes on', async (t) => {
+  const cluster = await three(t)
+  await cluster.change('n1', 'remove', 'n3')
+  await cluster.running.get('n3')!.said('removed from the cluster')
+  await cluster.kill('n3', 'SIGTERM')
+  // Where the others are by now, what it knew does not say.
+  cluster.start('n3', FIRST)
+  const says = async () => (await fetch(`${cluster.url('n3')}/readyz`)).text()
+  const waits = /joining: waiting for a member whose cluster names this directory/
+  while (!waits.test(await says().catch(() => ''))) await new Promise((resolve) => setTimeout(resolve, 25))
+  t.equal(ids(await cluster.change('n2', 'add', `n3=${cluster.peerAddress('n3')}`)), 'n1,n2,n3?')
+  await cluster.settled(...FIRST)
+  t.equal(ids(await cluster.change('n2', 'promote', 'n3')), 'n1,n2,n3')
+})
+
 t.test('a dead member whose directory is lost is replaced under its old name', async (t) => {
   const cluster = await three(t)
   await cluster.kill('n3')

@@ -44,4 +44,12 @@ export const resizingFaults: readonly Fault[] = [
     replace: 'peers.length <= 1) await',
     tests: [RESIZING],
   },
+  {
+    name: 'resizing: who was removed asks nobody where the cluster is',
+    claim: 'one that was removed and is started again waits until it is added again',
+    file: 'server/cli/server.ts',
+    find: 'facts().names.includes(self)) return',
+    replace: 'facts().names.length > 0) return',
+    tests: ['test/cli/membership.test.ts'],
+  },
 ]
