@@ -18,6 +18,7 @@ import {
 import type { Clock, Random, Telemetry, Transport } from '../ports/index.js'
 import type { Raft, RaftLimits, Write } from '../raft/index.js'
 import type { Recovered, SnapshotHead, Store } from '../storage/index.js'
+import { Behind } from './behind.js'
 import { Fetching } from './fetching.js'
 import { Flushes } from './flushes.js'
 import type { Forward } from './forwards.js'
@@ -59,6 +60,7 @@ export class RaftLog implements ReplicatedLog {
   readonly #notices: Notices | null
   readonly #reign: Reign
   readonly #resigning: Resigning
+  readonly #behind: Behind
   #snapshots: Snapshots | null = null
   #core!: Raft<ReplicaEntry>
   #follower!: LogFollower
@@ -109,6 +111,7 @@ export class RaftLog implements ReplicatedLog {
     })
     this.#notices = options.transport && new Notices(options.clock, identity.memberId, () => this.#input(() => {}))
     this.#flushes = new Flushes(options, (write) => this.#flushed(write))
+    this.#behind = new Behind(options, this.#fail)
     this.#resigning = new Resigning(options, {
       status: () => (this.#state === 'live' ? this.#core.status : null),
       handOver: () => this.transferLeadership(null),
@@ -159,9 +162,8 @@ export class RaftLog implements ReplicatedLog {
     this.#snapshots = this.#snapshotsOf(follower)
     await this.#links.start()
     this.#links.keep(this.#self, this.#configuration)
-    if (configuration.voters.length === 1 && configuration.voters[0] === this.#self) {
-      this.#input(() => this.#core.campaign())
-    }
+    const alone = configuration.voters.length === 1 && configuration.voters[0] === this.#self
+    if (alone) this.#input(() => this.#core.campaign())
   }
 
   tick(): void {
@@ -169,6 +171,7 @@ export class RaftLog implements ReplicatedLog {
     this.#reads.tick()
     this.#snapshots?.tick()
     this.#input(() => this.#core.tick())
+    this.#behind.tick(this.#core.status)
     this.#resigning.tick()
   }
 
@@ -208,9 +211,7 @@ export class RaftLog implements ReplicatedLog {
     const target = this.leading ? (to ?? successorOf(this.#core.status, able)) : null
     if (target === null) return false
     let done = false
-    this.#input(() => {
-      done = this.#core.transferLeadership(target)
-    })
+    this.#input(() => void (done = this.#core.transferLeadership(target)))
     return done
   }
 

@@ -6,12 +6,15 @@
  * It must not end where service needs it: where changes are committed now, and the others that answer could not commit any without it.
  * Such a member hands over and follows; a sole voter stays in office, since it is all there is, and those it cannot serve have no vote.
  */
+import type { Clock, Telemetry } from '../ports/index.js'
 import type { RaftStatus } from '../raft/index.js'
-import { Behind, type BehindOptions } from './behind.js'
 import { REPLICA_LIMITS } from './limits.js'
 import { areMajority } from './standing.js'
 
-export type ResigningOptions = BehindOptions
+export interface ResigningOptions {
+  readonly clock: Clock
+  readonly telemetry: Telemetry
+}
 
 export interface ResigningHooks {
   /** Null once the log is closed. */
@@ -24,7 +27,6 @@ export interface ResigningHooks {
 export class Resigning {
   readonly #options: ResigningOptions
   readonly #hooks: ResigningHooks
-  readonly #behind: Behind
   /** Why it hands over, and when that is over at the latest; null while all is well. */
   #reason: Error | null = null
   #ends = true
@@ -33,7 +35,6 @@ export class Resigning {
   constructor(options: ResigningOptions, hooks: ResigningHooks) {
     this.#options = options
     this.#hooks = hooks
-    this.#behind = new Behind(options, (error) => hooks.fatal(error))
   }
 
   /** Something of the own store that another member needs cannot be read. False where this member goes on all the same. */
@@ -51,10 +52,9 @@ export class Resigning {
   }
 
   tick(): void {
-    const status = this.#hooks.status()
-    if (status !== null) this.#behind.tick(status)
     if (this.#reason === null) return
     const { clock } = this.#options
+    const status = this.#hooks.status()
     // Its vote may be needed for who takes over.
     const followed = status?.role !== 'leader' && status?.leader !== null
     if (!followed && clock.monotonicMs() < this.#deadlineMs) this.#hooks.handOver()

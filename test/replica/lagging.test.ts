@@ -6,7 +6,6 @@ import t, { type Test } from 'tap'
 import { VirtualClock } from '../support/virtualclock.js'
 import { Cluster, type Member } from './cluster.js'
 import { acquire, agree, release, tokenOf } from './commands.js'
-import { FakeStore } from './fakes.js'
 
 /** The kind of a bulk message that says that a snapshot was given up. */
 const REFUSED = 3
@@ -170,9 +169,9 @@ function office(
   const said: string[] = []
   const configuration = { voters, outgoing, learners: ['n9@d'], addresses: {} }
   const progress = Object.entries(up).map(([peer, state]) => ({ peer, state, active: true }))
-  const status = { id: 'n1@a', lost: null, role: 'leader', leader: 'n1@a' as string | null, configuration, progress }
+  const status = { id: 'n1@a', role: 'leader', leader: 'n1@a' as string | null, configuration, progress }
   const resigning = new Resigning(
-    { clock, telemetry: silent, store: new FakeStore() },
+    { clock, telemetry: silent },
     {
       status: () => status as unknown as Status,
       handOver: () => said.push('hand over'),
