@@ -93,6 +93,15 @@ async function leads(cluster: Cluster, member: Member): Promise<void> {
   await cluster.settled()
 }
 
+/** The last one comes along, and all is well to the end. */
+async function comes(t: Test, cluster: Cluster, member: Member, acknowledged: Acknowledged): Promise<void> {
+  member.version = NEXT
+  await member.start(SHORT)
+  await cluster.settled()
+  await whole(t, cluster, acknowledged, 2)
+  await cluster.close()
+}
+
 /** The leader hands its state over to a member that was away for too long. */
 async function handOver(
   t: Test,
@@ -105,7 +114,7 @@ async function handOver(
   await to.kill()
   await load(cluster, acknowledged, 100)
   await cluster.run(500)
-  const stood = to.disk === from.disk ? 0 : to.replica.status.appliedIndex
+  const stood = to.replica.status.appliedIndex
   const kept = async () => {
     for await (const _ of from.store.entries(logIndex(stood + 1), logIndex(stood + 1))) return
   }
@@ -179,11 +188,7 @@ t.test('who goes back before the format is in use holds it back; nobody can afte
       message: /uses format 2.*knows formats up to 1|does not understand a row/,
     })
   t.same(n3.disk.rows(), before, 'its directory is left as it is')
-  n3.version = NEXT
-  await n3.start(SHORT)
-  await c.settled()
-  await whole(t, c, acknowledged, 2)
-  await c.close()
+  await comes(t, c, n3, acknowledged)
 })
 
 t.test(
@@ -204,11 +209,7 @@ t.test(
     t.ok(c.network.refused.includes(`${n1.peer}|${n3.peer}`))
     t.ok(c.network.refused.includes(`${n2.peer}|${n3.peer}`))
     await n3.kill()
-    n3.version = NEXT
-    await n3.start(SHORT)
-    await c.settled()
-    await whole(t, c, acknowledged, 2)
-    await c.close()
+    await comes(t, c, n3, acknowledged)
   },
 )
 
@@ -235,11 +236,7 @@ t.test('who went back, and could not say so in time, loses its links to those wh
   t.ok(c.network.refused.includes(`${n2.peer}|${n3.peer}`))
   c.network.swallow = () => false
   await n3.kill()
-  n3.version = NEXT
-  await n3.start(SHORT)
-  await c.settled()
-  await whole(t, c, acknowledged, 2)
-  await c.close()
+  await comes(t, c, n3, acknowledged)
 })
 
 t.test('a member that is sent an entry that it does not understand ends, and says why', async (t) => {
