@@ -37,8 +37,12 @@ async function side(bench: Bench, count: number): Promise<Side> {
 }
 
 /** Renewals per second of the one and the other, turn by turn. */
-async function comparePairs(bench: Bench, empty: Side, full: Side): Promise<{ empty: number[]; full: number[] }> {
-  const seconds = bench.seconds * PAIR_SHARE
+async function comparePairs(
+  bench: Bench,
+  seconds: number,
+  empty: Side,
+  full: Side,
+): Promise<{ empty: number[]; full: number[] }> {
   const perS = { empty: [] as number[], full: [] as number[] }
   for (let pair = 0; pair < PAIRS; pair++) {
     for (const which of ['empty', 'full'] as const) {
@@ -102,7 +106,8 @@ export const million: Scenario = {
     bench.say(`renewing each once; ${Math.round(rssFilled / 1e6)} MB resident`)
     full.server.watchRss()
     await full.leases.renewAll(IN_FLIGHT)
-    const perS = await comparePairs(bench, empty, full)
+    const seconds = bench.seconds * PAIR_SHARE
+    const perS = await comparePairs(bench, seconds, empty, full)
     const rssMax = Math.max(full.server.rssBytesMax, await full.server.rssBytes())
     for (const session of [...empty.sessions, ...full.sessions]) session.close()
     await bench.measureRaw()
@@ -110,8 +115,8 @@ export const million: Scenario = {
     const recoveryMs = await killToWrite(full.server)
     await verifySurvivors(full.server.url, full.leases)
     bench.note(
-      `Two servers live side by side: one holds ${IN_FLIGHT} leases, the other ${count}. ${PAIRS} pairs of loads of ${bench.seconds * PAIR_SHARE} s in turn (the one, the ` +
-        `other), each renews all leases of its server round and round, ${IN_FLIGHT} in flight; the figure is the median of the pairs' ratios.`,
+      `Two servers live side by side: one holds ${IN_FLIGHT} leases, the other ${count}. ${PAIRS} pairs of loads of ${seconds} s in ` +
+        `turn (the one, the other), each renews all leases of its server round and round, ${IN_FLIGHT} in flight; the figure is the median of the pairs' ratios.`,
     )
     bench.note(
       'Resident: the largest VmRSS seen every 100 ms while each lease was renewed once and during those loads. Kill -9 to write: ' +
