@@ -1,6 +1,7 @@
 /**
  * Finds the live grant of a token. Tokens are handed out in growing order, so a search in an array of them does what a
- * map would, in a third of its memory, and sooner: neighbours were granted one after the other and lie side by side. Entries of ended grants stay until they outnumber the live ones.
+ * map would, in a third of its memory, and sooner: neighbours were granted one after the other and lie side by side.
+ * Entries of ended grants stay until they outnumber the live ones.
  */
 import { LEASE_STATE, type Lease } from './lease.js'
 

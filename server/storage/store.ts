@@ -44,7 +44,7 @@ export interface Recovered {
 export interface Store {
   /** As of opening, or of the last snapshot that was installed. */
   readonly recovered: Recovered
-  /** The newest durable batch: to be told to others, who so notice a directory that comes back older. */
+  /** The newest durable batch. */
   readonly flushes: number
   /**
    * Entries in [from, to], verified, in order, in chunks, as they stand when the first chunk is asked for: writes may go on, and what they trim
