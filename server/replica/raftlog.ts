@@ -1,7 +1,6 @@
 /**
- * The log that Raft keeps: drives the pure core over the store, the transport and the clock. After every input it pumps: messages
- * leave at once, one write at a time goes to the store, and what is committed is applied last, so that the disk, the links and
- * the processor overlap.
+ * The log that Raft keeps: drives the pure core over the store, the transport and the clock. After every input it pumps: messages leave at
+ * once, one write at a time goes to the store, and what is committed is applied last, so that disk, links and processor overlap.
  *
  * It must never let a vote or an acknowledgement leave before the sync of what it promises, and never hand its follower an entry
  * that is not committed and synced here.
@@ -32,7 +31,7 @@ import { firstRead, Reads } from './reads.js'
 import { Reign } from './reign.js'
 import { Resigning } from './resigning.js'
 import { Snapshots } from './snapshots.js'
-import { beginning, statusOf, successorOf } from './standing.js'
+import { areMajority, beginning, statusOf, successorOf } from './standing.js'
 
 export interface RaftLogOptions {
   readonly store: Store
@@ -162,8 +161,7 @@ export class RaftLog implements ReplicatedLog {
     this.#snapshots = this.#snapshotsOf(follower)
     await this.#links.start()
     this.#links.keep(this.#self, this.#configuration)
-    const alone = configuration.voters.length === 1 && configuration.voters[0] === this.#self
-    if (alone) this.#input(() => this.#core.campaign())
+    if (areMajority(configuration, (peer) => peer === this.#self)) this.#input(() => this.#core.campaign())
   }
 
   tick(): void {
@@ -211,7 +209,9 @@ export class RaftLog implements ReplicatedLog {
     const target = this.leading ? (to ?? successorOf(this.#core.status, able)) : null
     if (target === null) return false
     let done = false
-    this.#input(() => void (done = this.#core.transferLeadership(target)))
+    this.#input(() => {
+      done = this.#core.transferLeadership(target)
+    })
     return done
   }
 

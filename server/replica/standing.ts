@@ -56,10 +56,11 @@ export function successorOf(
   return there.filter(({ peer }) => able(peer)).sort((a, b) => b.match - a.match)[0]?.peer ?? null
 }
 
-/** Those who are able could decide without the others. */
+/** Those who are able could decide without the others. Where nobody votes, nobody can. */
 export function areMajority(
   { voters, outgoing }: Pick<Configuration, 'voters' | 'outgoing'>,
   able: (peer: PeerId) => boolean,
 ): boolean {
-  return [voters, outgoing].every((half) => half.length === 0 || 2 * half.filter(able).length > half.length)
+  const most = (peers: readonly PeerId[]) => 2 * peers.filter(able).length > peers.length
+  return most(voters) && (outgoing.length === 0 || most(outgoing))
 }
