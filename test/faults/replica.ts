@@ -242,7 +242,7 @@ export const replicaFaults: readonly Fault[] = [
     claim: 'who finds its own data damaged goes on where service needs it',
     file: 'server/replica/resigning.ts',
     find: 'this.#ends = !isNeeded(status)',
-    replace: 'this.#ends = true',
+    replace: 'this.#ends = !isNeeded(status) || true',
     tests: [test('lagging')],
   },
   {
