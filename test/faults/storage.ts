@@ -34,7 +34,7 @@ export const storageFaults: readonly Fault[] = [
     file: 'server/storage/rows.ts',
     find: 'getU32(value, 0) !== checksum >>> 0',
     replace: 'getU32(value, 0) === -1',
-    tests: [test('crash')],
+    tests: [test('crash'), test('snapshot')],
   },
   {
     name: 'storage: the digest is not compared',
