@@ -15,7 +15,7 @@ export interface Fault {
   readonly replace: string
   /** Sources of the tests that must fail, relative to the repository. */
   readonly tests: readonly string[]
-  /** For all of its tests together; a run that takes longer counts as noticed. Default 60 s. */
+  /** For each of its tests; a run that takes longer counts as noticed. Default: two minutes. */
   readonly timeLimitMs?: number
 }
 

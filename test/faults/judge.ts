@@ -26,7 +26,7 @@ export interface Judged {
   readonly detail: string
 }
 
-/** Three times what the slowest test takes of a processor, for faults are judged side by side. */
+/** Of one test. Three times what the slowest takes of a processor, for faults are judged side by side. */
 const TIME_LIMIT_MS = 120_000
 /** How simulated worlds report; see test/simulation/seeds.ts. */
 const SEED = /seed \d+ fails at step \d+, [\d.]+ ms: (?:(?! {2}).){0,100}/

@@ -20,7 +20,6 @@ export const linearizabilityFaults: readonly Fault[] = [
     find: 'if (alike === undefined) classes.set(key, [one])',
     replace: 'if (alike === undefined) classes.set(key, [])',
     tests: [test('search')],
-    timeLimitMs: 120_000,
   },
   {
     name: 'linearizability: an unknown operation takes effect before its call',
@@ -29,7 +28,6 @@ export const linearizabilityFaults: readonly Fault[] = [
     find: 'return one !== undefined && one.calledAt < known[this.#endsFirst]!.endedAt ? one : null',
     replace: 'return one ?? null',
     tests: [test('search')],
-    timeLimitMs: 120_000,
   },
   {
     name: 'linearizability: a configuration counts as seen whatever its state',
@@ -38,7 +36,6 @@ export const linearizabilityFaults: readonly Fault[] = [
     find: 'add(place: string, used: Used): boolean {',
     replace: "add(whole: string, used: Used): boolean {\n    const place = whole.slice(whole.indexOf('|'))",
     tests: [test('search')],
-    timeLimitMs: 120_000,
   },
   {
     name: 'linearizability: the open operations are left out of what was seen',
@@ -47,7 +44,6 @@ export const linearizabilityFaults: readonly Fault[] = [
     find: 'if (one !== candidate) place +=',
     replace: 'if (one < 0 && one !== candidate) place +=',
     tests: [test('search')],
-    timeLimitMs: 120_000,
   },
   {
     name: 'linearizability: more unknown ones used count as less',
@@ -80,7 +76,6 @@ export const linearizabilityFaults: readonly Fault[] = [
     find: "if (this.#spent()) return { verdict: 'unknown', steps: this.#steps }",
     replace: "if (this.#spent()) return { verdict: 'linearizable', steps: this.#steps }",
     tests: [test('search')],
-    timeLimitMs: 120_000,
   },
   {
     name: 'linearizability: a lease ends before its time',
