@@ -126,6 +126,58 @@ t.test('of a killed process the others learn at once, of a machine that is gone 
   await world.close()
 })
 
+t.test('a process dies as its link begins: the other end hears of both or of neither', async (t) => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const silent = seed % 2 === 0
+    const world = new VirtualWorld(seed)
+    const a = await world.member('n1@d1')
+    const b = world.network.transport('n2@d2')
+    const seen = new Recorder()
+    await b.start({
+      linkUp(peer) {
+        seen.linkUp(peer)
+        b.send(peer, CHANNEL.raft, numbered(1, 10))
+        world.network.crash('n2', { silent })
+      },
+      linkDown: (peer) => seen.linkDown(peer),
+      message: () => {},
+      room: () => {},
+    })
+    b.peers([a])
+    a.transport.peers([{ peer: 'n2@d2', address: 'n2:7421' }])
+    await world.until(() => seen.count('up') === 1)
+    world.clock.advance(2 * world.silenceMsMax)
+    t.match(a.seen.events.map(({ kind }) => kind).join(), /^(up,(message,)?down)?$/, `seed ${seed}`)
+    const again = await world.member('n2@d2')
+    introduce(a, again)
+    await world.until(() => a.transport.linked('n2@d2') && again.transport.linked('n1@d1'))
+    await world.close()
+  }
+})
+
+t.test('of a process that is gone the end comes, whatever becomes of the way; its successor gets a link', async (t) => {
+  const oneEnd = ([a, b]: readonly Member[]) => a!.transport.linked(b!.peer) !== b!.transport.linked(a!.peer)
+  const bothEnds = (members: readonly Member[]) => linked(members) === '011 101 110'
+  for (const begun of [oneEnd, bothEnds]) {
+    for (const silent of [false, true]) {
+      const [world, members] = await three(12, { delayMs: { usual: 5, most: 5 } })
+      await world.until(() => begun(members))
+      const [gone, other] = members[0]!.transport.linked(members[1]!.peer) ? members : [members[1]!, members[0]!]
+      world.network.crash(gone!.peer, { silent })
+      for (let n = 0; n < 4; n++) {
+        world.network.block(gone!.peer, other!.peer)
+        world.clock.advance(world.silenceMsMax / 8)
+        world.network.unblock(gone!.peer, other!.peer)
+      }
+      world.clock.advance(2 * world.silenceMsMax)
+      t.equal(other!.seen.count('up', gone!.peer), other!.seen.count('down', gone!.peer), `silent: ${silent}`)
+      const again = await world.member(gone!.peer)
+      introduce(again, ...members.filter((member) => member !== gone))
+      await world.until(() => again.transport.linked(other!.peer) && other!.transport.linked(again.peer))
+    }
+  }
+})
+
 /** What one run of a troubled network showed to its members. */
 async function troubled(seed: number, steps: readonly number[]): Promise<readonly Recorder[]> {
   const bounds = { messagesMax: 8, bytesMax: 400_000 }

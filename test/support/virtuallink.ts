@@ -70,6 +70,8 @@ export class LinkEnd {
   #stopSilence: (() => void) | null = null
   /** What is sent goes nowhere: the connection has ended, and this end does not know it yet. */
   #severed = false
+  /** The other machine is gone, and nothing of it will ever come. */
+  #deserted = false
 
   constructor(owner: EndOwner, peer: PeerName, world: LinkWorld, bounds: (channel: Channel) => LinkBounds) {
     this.owner = owner
@@ -82,8 +84,9 @@ export class LinkEnd {
   /** The dialler's end stands; the other follows. */
   dialled(): void {
     this.state = 'up'
-    this.owner.up(this)
+    // First of all: what the owner sends, and its own end if it dies of this, come behind it.
     this.#push({ kind: 'go', dueMs: this.#due(1) })
+    this.owner.up(this)
   }
 
   /** False where the channel is full. */
@@ -109,6 +112,7 @@ export class LinkEnd {
     this.other.#drop()
     if (silent) {
       this.#drop()
+      this.other.#deserted = true
       this.other.#listen(true)
     } else this.cut()
     if (told && before === 'up') this.owner.down(this)
@@ -160,7 +164,7 @@ export class LinkEnd {
     this.#stopSilence?.()
     this.#stopSilence = null
     const { self } = this.owner
-    const silent = held || this.#world.frozen(this.peer)
+    const silent = held || this.#deserted || this.#world.frozen(this.peer)
     if (!silent || this.state === 'down' || this.#world.frozen(self)) return
     const noticedMs = this.#world.silenceMsMax * (1 + this.#world.random() / 5)
     this.#stopSilence = this.#world.after(noticedMs, () => this.end({ told: true }))

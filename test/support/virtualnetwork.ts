@@ -179,15 +179,22 @@ export class VirtualNetwork {
   }
 
   #wayChanged(from: string, to: string): void {
-    const there = this.#end(from, to)
-    there?.wayChanged()
-    // Its process is gone, and the other end still stands.
-    if (there === null) this.#end(to, from)?.other.wayChanged()
+    const streams = new Set<LinkEnd>()
+    for (const end of this.#transports.get(memberIn(from))?.all ?? []) {
+      if (memberIn(end.peer) === memberIn(to)) streams.add(end)
+    }
+    // Where the sender's process is gone, its stream is known by the other end alone.
+    for (const end of this.#transports.get(memberIn(to))?.all ?? []) {
+      if (memberIn(end.peer) === memberIn(from)) streams.add(end.other)
+    }
+    for (const stream of streams) stream.wayChanged()
   }
 
   #allWaysChanged(member: string): void {
-    for (const other of [...this.#transports.keys()]) {
-      if (other === memberIn(member)) continue
+    const others = new Set(this.#transports.keys())
+    for (const end of this.#transports.get(memberIn(member))?.all ?? []) others.add(memberIn(end.peer))
+    others.delete(memberIn(member))
+    for (const other of others) {
       this.#wayChanged(member, other)
       this.#wayChanged(other, member)
     }
@@ -214,6 +221,11 @@ export class VirtualTransport implements Transport, EndOwner {
 
   get ends(): IterableIterator<LinkEnd> {
     return this.#ends.values()
+  }
+
+  /** Those that stand, and those that will once their `go` comes. */
+  get all(): readonly LinkEnd[] {
+    return [...this.#ends.values(), ...this.#accepting.values()]
   }
 
   async start(listener: TransportListener): Promise<void> {
@@ -280,7 +292,7 @@ export class VirtualTransport implements Transport, EndOwner {
     this.#gone()
     for (const stop of this.#retries.values()) stop()
     this.#retries.clear()
-    for (const end of [...this.#ends.values(), ...this.#accepting.values()]) end.end({ told: false, silent })
+    for (const end of this.all) end.end({ told: false, silent })
     this.#ends.clear()
     this.#accepting.clear()
   }
