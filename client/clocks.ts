@@ -30,6 +30,8 @@ export interface Clocks {
   uptimeMs(): number
   /** Calls `task` once, after at least `delayMs`. */
   after(delayMs: number, task: () => void): Timer
+  /** Calls `task` once what runs now has come to its end, before anything else that has arrived is looked at. */
+  next(task: () => void): void
   /** Calls `task` once this turn of the loop has handled what had already arrived. */
   soon(task: () => void): void
 }
@@ -58,6 +60,9 @@ export const systemClocks: Clocks = {
         else timer.unref()
       },
     }
+  },
+  next(task) {
+    queueMicrotask(task)
   },
   soon(task) {
     setImmediate(task)

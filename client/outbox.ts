@@ -32,6 +32,8 @@ export class Outbox {
   #normal: Call[] = []
   #untimed: Call[] = []
   #scheduled = false
+  /** The last frame carried one request. */
+  #alone = false
   readonly #flushTask = () => this.#flush()
 
   constructor(parts: OutboxParts) {
@@ -50,7 +52,10 @@ export class Outbox {
   schedule(): void {
     if (this.#scheduled || this.#urgent.length + this.#normal.length === 0) return
     this.#scheduled = true
-    this.#parts.clocks.soon(this.#flushTask)
+    const { clocks, inFlight } = this.#parts
+    // A turn of the loop is worth its time where others come along.
+    if (this.#alone && inFlight() === 0) clocks.next(this.#flushTask)
+    else clocks.soon(this.#flushTask)
   }
 
   /** The cluster time is known: what waited for it is sent. */
@@ -75,6 +80,7 @@ export class Outbox {
     const mark = timeline.mark()
     this.#urgent = this.#write(this.#urgent, mark)
     this.#normal = this.#write(this.#normal, mark)
+    this.#alone = this.#writer.count === 1
     if (this.#writer.count > 0) link.send(this.#writer.take())
     if (this.#untimed.length > 0) this.#parts.askTime()
   }

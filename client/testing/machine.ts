@@ -74,6 +74,10 @@ export class TestMachine implements Clock {
     return () => cancel()
   }
 
+  next(task: () => void): void {
+    this.soon(task)
+  }
+
   soon(task: () => void): void {
     this.#time.soon(() => this.run(task))
   }
@@ -110,6 +114,7 @@ export class TestMachine implements Clock {
       monotonicMs: () => this.monotonicMs(),
       wallMs: () => this.wallMs(),
       uptimeMs: () => this.uptimeMs(),
+      next: (task) => this.next(task),
       soon: (task) => this.soon(task),
       after: (delayMs, task): Timer => ({ cancel: this.after(delayMs, task), hold: () => {} }),
     }

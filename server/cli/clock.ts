@@ -12,6 +12,7 @@ export const realClock: Clock = {
     const timer = setInterval(task, periodMs).unref()
     return () => clearInterval(timer)
   },
+  next: (task) => queueMicrotask(task),
   // Twice: what the same replies have set off on several connections arrives over two polls of the sockets. Taken along, it
   // shares one flush; left behind, it would wait for that flush and then for its own. A turn costs some microseconds.
   soon: (task) => void setImmediate(() => setImmediate(task)),

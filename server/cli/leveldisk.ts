@@ -160,12 +160,15 @@ async function openSlots(path: string, directory: string): Promise<Slots> {
         const { bytesRead } = await fs.read(fd, bytes, 0, bytes.length, 0)
         return bytes.subarray(0, bytesRead)
       }),
-    write: (offset, bytes, { sync }) =>
-      guarded(directory, async () => {
+    write(offset, bytes, { sync }) {
+      try {
         const count = writeSync(fd, bytes, 0, bytes.length, offset)
         if (count !== bytes.length) throw new Error(`only ${count} of ${bytes.length} bytes were written to ${path}`)
-        if (sync) await fs.fdatasync(fd)
-      }),
+      } catch (error) {
+        throw diskRefusal(error, directory)
+      }
+      return sync ? guarded(directory, () => fs.fdatasync(fd)) : null
+    },
     close: async () => {
       if (closed) return
       closed = true

@@ -8,6 +8,8 @@ export interface Clock {
   after(delayMs: number, task: () => void): () => void
   /** Calls `task` about every `periodMs`, until the returned function is called. Does not keep a process alive. */
   every(periodMs: number, task: () => void): () => void
+  /** Calls `task` once what runs now has come to its end, before anything else that has arrived is looked at. */
+  next(task: () => void): void
   /** Calls `task` once this turn of the loop has handled what had already arrived. */
   soon(task: () => void): void
 }

@@ -29,7 +29,8 @@ export interface Disk {
 /** A small file that is written in place. */
 export interface Slots {
   read(): Promise<Uint8Array>
-  write(offset: number, bytes: Uint8Array, options: { sync: boolean }): Promise<void>
+  /** Null where it is done already. Afterwards the bytes are the caller's again. */
+  write(offset: number, bytes: Uint8Array, options: { sync: boolean }): Promise<void> | null
   close(): Promise<void>
 }
 

@@ -34,7 +34,7 @@ import { REPLICA_LIMITS } from './limits.js'
 import type { Draft, ReplicatedLog } from './log.js'
 import type { ReplicaOptions } from './options.js'
 import { Origin, type Pending } from './origin.js'
-import { Patience } from './patience.js'
+import { hurried, Patience } from './patience.js'
 import type { Recipient } from './replica.js'
 import type { StateMachine } from './statemachine.js'
 
@@ -73,6 +73,8 @@ export class Outbound {
   #refused = false
   /** A close is already set for this turn. */
   #closing = false
+  /** The last batch had at most one command that could not wait: nobody else is to be expected at this very moment. */
+  #alone = false
   /** Commands accepted and not yet answered; waiting ones have been answered by QUEUED. */
   inFlight = 0
 
@@ -230,10 +232,14 @@ export class Outbound {
   closeSoon(): void {
     if (this.#closing || !this.#open) return
     this.#closing = true
-    this.#clock.soon(() => {
-      this.#closing = false
-      this.#hooks.guard(() => this.advance())
-    })
+    // A turn of the loop is worth its time where others come along.
+    if (this.#alone) this.#clock.next(this.#closeNow)
+    else this.#clock.soon(this.#closeNow)
+  }
+
+  readonly #closeNow = (): void => {
+    this.#closing = false
+    this.#hooks.guard(() => this.advance())
   }
 
   /** Something waits for the next close. */
@@ -274,7 +280,10 @@ export class Outbound {
     const batch = this.#takeBatch(nowMs)
     const own = this.#beats.takeOwn()
     if (batch === null && own.length === 0) return null
-    if (batch !== null) this.#telemetry.stage('queue', (nowMs - batch.openedMs) / 1_000)
+    if (batch !== null) {
+      this.#alone = hurried(batch.commands) <= 1
+      this.#telemetry.stage('queue', (nowMs - batch.openedMs) / 1_000)
+    }
     return this.#origin.close(batch, own)
   }
 

@@ -50,3 +50,11 @@ export class Patience {
     this.#over()
   }
 }
+
+/** How many of these could not have waited; of a batch that is company enough, its length. */
+export function hurried(commands: readonly ClientCommand[]): number {
+  if (commands.length > REPLICA_LIMITS.patientCommands) return commands.length
+  let count = 0
+  for (const command of commands) if (command.op !== OP.acquire || command.waitMs === 0) count++
+  return count
+}

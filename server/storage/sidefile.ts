@@ -6,7 +6,7 @@
  * synced, and all go to the other slot. So the slot that was fsynced last is never overwritten before the next is fsynced.
  */
 import type { Disk, Slots } from '../ports/index.js'
-import { getU32, putU32, Reader, Writer } from './bytes.js'
+import { getU32, putU32, putU64, Reader, Writer } from './bytes.js'
 import { crc32c } from './crc32c.js'
 import { SIDE_FILE } from './files.js'
 import { Damage } from './refusal.js'
@@ -14,6 +14,8 @@ import { Damage } from './refusal.js'
 /** A disk writes a sector as a whole. */
 const SLOT_BYTES = 512
 const SLOTS = 2
+/** Behind the checksum and the word on its sync. */
+const FLUSH_AT = 5
 
 export interface SideRecord {
   readonly flush: number
@@ -63,6 +65,9 @@ export class SideFile {
   readonly #slots: Slots
   /** The slot that unsynced writes go to. */
   #scratch: number
+  /** What was written unsynced last, and its bytes: mostly the flush number alone is another one the next time. */
+  #last: SideRecord | null = null
+  #bytes: Uint8Array = new Uint8Array(SLOT_BYTES)
 
   private constructor(slots: Slots, scratch: number) {
     this.#slots = slots
@@ -89,10 +94,27 @@ export class SideFile {
     }
   }
 
-  /** `sync` where term or vote have changed. */
-  async write(record: SideRecord, sync: boolean): Promise<void> {
-    await this.#slots.write(this.#scratch * SLOT_BYTES, encodeSlot(record, sync), { sync })
-    if (sync) this.#scratch = 1 - this.#scratch
+  /** `sync` where term or vote have changed. Null where it is done already; one at a time. */
+  write(record: SideRecord, sync: boolean): Promise<void> | null {
+    if (sync) return this.#writeSynced(record)
+    return this.#slots.write(this.#scratch * SLOT_BYTES, this.#encode(record), { sync })
+  }
+
+  async #writeSynced(record: SideRecord): Promise<void> {
+    await this.#slots.write(this.#scratch * SLOT_BYTES, encodeSlot(record, true), { sync: true })
+    this.#scratch = 1 - this.#scratch
+  }
+
+  #encode(record: SideRecord): Uint8Array {
+    const last = this.#last
+    if (last === null || last.term !== record.term || last.votedFor !== record.votedFor) {
+      this.#bytes = encodeSlot(record, false)
+    } else {
+      putU64(this.#bytes, FLUSH_AT, record.flush)
+      putU32(this.#bytes, 0, crc32c(this.#bytes, 4))
+    }
+    this.#last = record
+    return this.#bytes
   }
 
   async close(): Promise<void> {

@@ -21,6 +21,36 @@ t.test('requests of one turn travel in one frame, and connect only then', async 
   await world.time.until(client.close())
 })
 
+t.test('after a request that was alone the next leaves at once; what follows it waits for the turn', async (t) => {
+  const world = new FakeWorld()
+  const client = world.client()
+  const { machine } = world
+  let atOnce = 0
+  machine.next = (task) => {
+    atOnce++
+    machine.soon(task)
+  }
+  const lease = await client.acquire('n')
+  t.equal(atOnce, 0, 'nothing is known yet')
+  await lease.renew()
+  t.equal(atOnce, 1)
+  await Promise.all([lease.renew(), client.acquire('a'), client.acquire('b')])
+  t.equal(atOnce, 2, 'all of them travel in this frame')
+  t.equal(world.frames, 3)
+  await lease.renew()
+  t.equal(atOnce, 2, 'there was company')
+  world.answer = () => null
+  const first = t.rejects(lease.renew(), { code: 'CLOSED' })
+  await world.time.settle()
+  t.equal(atOnce, 3)
+  const others = ['c', 'd'].map((name) => t.rejects(client.acquire(name), { code: 'CLOSED' }))
+  await world.time.settle()
+  t.equal(atOnce, 3, 'another is under way')
+  t.equal(world.frames, 6)
+  await world.time.until(client.close())
+  await Promise.all([first, ...others])
+})
+
 t.test('no more than the member allows is in flight', async (t) => {
   const world = new FakeWorld()
   world.inFlightMax = 3

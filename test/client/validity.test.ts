@@ -20,6 +20,7 @@ class Machine implements Clocks {
   uptimeMs = () =>
     this.uptime ? Math.floor((90_120 + this.trueMs * this.rate) / this.grainMs) * this.grainMs : Number.NaN
   after = () => ({ cancel: () => {}, hold: () => {} })
+  next = () => {}
   soon = () => {}
 
   work(ms: number): void {

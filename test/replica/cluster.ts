@@ -33,6 +33,9 @@ class ProcessClock implements Clock {
       if (!this.asleep) this.#run(task)
     })
   }
+  next(task: () => void): void {
+    this.soon(task)
+  }
   soon(task: () => void): void {
     this.#clock.soon(() => this.#run(task))
   }

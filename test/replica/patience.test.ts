@@ -1,4 +1,4 @@
-import { OK, OP, QUEUED, waiterId } from '@leasehold/protocol'
+import { type ClientCommand, OK, OP, QUEUED, waiterId } from '@leasehold/protocol'
 import { REPLICA_LIMITS } from '@leasehold/server/replica'
 import t from 'tap'
 import { fakeWorld, Recorder, renewal, waitingFor } from './fakes.js'
@@ -106,3 +106,40 @@ t.test('a member that shuts down finishes those, too', async (t) => {
   t.equal(r.codes[0], QUEUED)
   t.equal(clock.timers, 0)
 })
+
+t.test(
+  'a command that comes alone after others that did leaves at once; in company a turn of the loop gathers',
+  async (t) => {
+    const { clock, replica, r, ops } = await contested()
+    const turns: string[] = []
+    const { next, soon } = clock
+    clock.next = (task) => {
+      turns.push('next')
+      next.call(clock, task)
+    }
+    clock.soon = (task) => {
+      turns.push('soon')
+      soon.call(clock, task)
+    }
+    const turnOf = async (...commands: ClientCommand[]) => {
+      turns.length = 0
+      commands.forEach((command, id) => void replica.submit(command, r, id, 1, NEVER))
+      const [turn] = turns
+      await clock.run(2 * REPLICA_LIMITS.patienceMs)
+      return turn
+    }
+    t.equal(await turnOf(renewal()), 'soon', 'nothing is known yet')
+    t.equal(
+      await turnOf(renewal(), renewal()),
+      'next',
+      'the first of them leaves, or both where they came in one frame',
+    )
+    t.equal(await turnOf(renewal()), 'soon', 'there was company')
+    t.equal(await turnOf(waitingFor('x'), renewal()), 'next')
+    t.equal(await turnOf(renewal()), 'next', 'who only waits is no company')
+    t.same(
+      ops().map(({ length }) => length),
+      [1, 2, 1, 2, 1],
+    )
+  },
+)

@@ -78,6 +78,10 @@ export class ProcessClock implements Clock {
     return this.#arm(periodMs, periodMs, task)
   }
 
+  next(task: () => void): void {
+    this.soon(task)
+  }
+
   soon(task: () => void): void {
     if (this.#process.effect()) this.#process.at(this.#scheduler.nowMs, task)
   }

@@ -88,7 +88,7 @@ t.test('unsynced writes to a file are lost, or kept, as the caller says', async 
     await slots.write(0, bytes('ab'), { sync: true })
     await slots.write(2, bytes('cd'), { sync: false })
     disk.crash({ kept: () => kept })
-    await t.rejects(slots.write(0, bytes('x'), { sync: true }), { message: /closed/ })
+    await t.rejects(async () => slots.write(0, bytes('x'), { sync: true }), { message: /closed/ })
     t.equal(Buffer.from((await disk.readFile('side'))!).toString(), kept ? 'abcd' : 'ab..')
   }
 })

@@ -15,6 +15,7 @@ export const realClock: Clock = {
     timer.unref()
     return () => clearInterval(timer)
   },
+  next: (task) => queueMicrotask(task),
   soon: (task) => void setImmediate(task),
 }
 

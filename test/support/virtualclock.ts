@@ -37,6 +37,9 @@ export class VirtualClock implements Clock {
     if (!(periodMs > 0)) throw new RangeError('a period is more than 0 ms')
     return this.#add(periodMs, periodMs, task)
   }
+  next(task: () => void): void {
+    this.soon(task)
+  }
   soon(task: () => void): void {
     this.#soon.push(task)
   }
