@@ -6,19 +6,17 @@
 import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { Worker } from 'node:worker_threads'
-import { type LaneOptions, report, SIZES, Summary } from './seeds.js'
+import { Lane } from './lane.js'
+import { type PlayOptions, report, SIZES, Summary } from './seeds.js'
 import type { Outcome } from './world.js'
 
 const SHOWN_MAX = 10
 const LANES_MAX = 64
-/** Worlds leave much that is soon forgotten; with room for it the collector has far less to do. */
-const RESOURCES = { maxYoungGenerationSizeMb: 64 }
 const PROGRESS_MS = 60_000
 /** As of a process that an interrupt ended. */
 const INTERRUPTED = 130
 
-interface Order extends LaneOptions {
+interface Order extends PlayOptions {
   readonly seeds: number
   readonly from: number
   readonly minutes: number
@@ -63,28 +61,25 @@ function playAll(
   played: (outcome: Outcome) => void,
   interrupted: AbortSignal,
 ): Promise<void> {
-  const workerData: LaneOptions = { sizes, twice, history }
+  const options: PlayOptions = { sizes, twice, history }
   const untilMs = performance.now() + minutes * 60_000
   let last = from + seeds
   let next = from
-  const lane = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const worker = new Worker(new URL('./lane.js', import.meta.url), { workerData, resourceLimits: RESOURCES })
-      const go = (): void => {
-        if (next < last && performance.now() < untilMs) worker.postMessage(next++)
-        else end()
-      }
-      const end = (): void => void worker.terminate().then(() => resolve())
-      interrupted.addEventListener('abort', end)
-      worker.on('message', (outcome: Outcome) => {
+  const play = async (): Promise<void> => {
+    const lane = new Lane()
+    interrupted.addEventListener('abort', () => lane.end())
+    try {
+      while (next < last && performance.now() < untilMs) {
+        const outcome = await lane.play(next++, options)
+        if (outcome === null) return
         played(outcome)
         if (stop && outcome.breach !== null) last = next
-        go()
-      })
-      worker.on('error', reject)
-      go()
-    })
-  return Promise.all(Array.from({ length: Math.min(lanes, seeds) }, lane)).then(() => {})
+      }
+    } finally {
+      await lane.end()
+    }
+  }
+  return Promise.all(Array.from({ length: Math.min(lanes, seeds) }, play)).then(() => {})
 }
 
 async function main(): Promise<number> {

@@ -15,7 +15,7 @@ export const WHOLE_RUN_SEEDS = 200
 const UNTOLD_SHARE_MAX_OF_FEW = 0.03
 const EVENTS_SHOWN = 25
 
-export interface LaneOptions {
+export interface PlayOptions {
   /** Sizes of clusters to choose from. */
   readonly sizes: readonly number[]
   /** Each seed is played twice, and must do the same twice. */
@@ -27,7 +27,7 @@ export interface LaneOptions {
 /** Mostly three; the others are rarer in the world, too. */
 export const SIZES: readonly number[] = [1, 3, 3, 3, 5]
 
-export async function playSeed(seed: number, { sizes, twice, history = false }: LaneOptions): Promise<Outcome> {
+export async function playSeed(seed: number, { sizes, twice, history = false }: PlayOptions): Promise<Outcome> {
   const outcome = await play(seed, { sizes, history })
   const broken = (what: string): Outcome => ({
     ...outcome,

@@ -3,7 +3,8 @@
  * fail can see it again. In several test files, so that they run side by side. More worlds: npm run sim.
  */
 import t from 'tap'
-import { playSeed, report, SIZES, Summary } from './seeds.js'
+import { Lane } from './lane.js'
+import { report, SIZES, Summary } from './seeds.js'
 
 /** At least EVERY_KIND_SEEDS: every kind of fault must show in each slice. */
 const SLICE_SEEDS = 50
@@ -18,8 +19,10 @@ export function playSlice(slice: number): void {
   t.test('whatever fails, no claim breaks, every world heals, and a seed does the same twice', LONG, async (t) => {
     const first = 1 + (slice - 1) * SLICE_SEEDS
     const summary = new Summary()
+    const lane = new Lane()
+    t.teardown(() => lane.end())
     for (let seed = first; seed < first + SLICE_SEEDS && summary.failed === 0; seed++) {
-      const outcome = await playSeed(seed, { sizes: SIZES, twice: seed < first + TWICE })
+      const outcome = (await lane.play(seed, { sizes: SIZES, twice: seed < first + TWICE }))!
       summary.add(outcome)
       if (outcome.breach !== null) t.fail(report(outcome, SIZES))
     }
