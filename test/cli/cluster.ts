@@ -118,12 +118,18 @@ export class TestCluster {
     }
   }
 
-  /** Everybody serves, and follows the same leader. */
+  async #ready(name: string): Promise<void> {
+    while (!(await fetch(`${this.url(name)}/readyz`)).ok) await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+
+  /** Everybody serves, follows the same leader, and is ready for whatever it is asked. */
   async settled(...names: string[]): Promise<string> {
     await Promise.all(names.map((name) => this.running.get(name)!.said('"event":"serving"')))
     const [first] = await Promise.all(names.map((name) => this.until(name, ({ leader }) => leader !== null)))
     const { leader } = first!
     await Promise.all(names.map((name) => this.until(name, (body) => body.leader === leader)))
+    // Who leads, or follows, is not yet admitted: until then it refuses what it is asked.
+    await Promise.all(names.map((name) => this.#ready(name)))
     return leader!
   }
 }
