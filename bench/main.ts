@@ -9,6 +9,7 @@ import { BENCH } from './limits.js'
 import { machineFacts } from './machine.js'
 import { insideNetwork, networkHere, networkMissing } from './network.js'
 import { type Options, parseOptions, UsageError, usage } from './options.js'
+import { inOwnProcess } from './ownprocess.js'
 import { profileDriver, profilesText } from './profile.js'
 import { machineText, type Report, reportMarkdown, type ScenarioReport, scenarioText } from './report.js'
 import { runScenario } from './run.js'
@@ -26,11 +27,12 @@ async function run(options: Options): Promise<number> {
   try {
     for (const scenario of SCENARIOS) {
       if (options.scenario === 'all' ? scenario.apart : options.scenario !== scenario.name) continue
-      const report = await runScenario(
-        scenario,
-        { ...options, network: networkHere(), rawSamples: BENCH.rawSamples, say },
-        parent,
-      )
+      const given = { ...options, rawSamples: BENCH.rawSamples }
+      // A profile is of this process and of the servers.
+      const here = options.scenario !== 'all' || options.profile !== undefined
+      const report = here
+        ? await runScenario(scenario, { ...given, network: networkHere(), say }, parent)
+        : await inOwnProcess({ scenario: scenario.name, options: given, parent })
       reports.push(report)
       process.stdout.write(`${scenarioText(report)}\n`)
     }

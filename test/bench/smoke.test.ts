@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { runScenario } from '#bench/run.js'
+import { inOwnProcess } from '#bench/ownprocess.js'
 import { SCENARIOS } from '#bench/scenarios/index.js'
 
 // Eight server processes start here, one after the other: on a busy machine that takes a while.
@@ -18,12 +18,10 @@ for (const scenario of SCENARIOS.filter(({ apart }) => apart !== true)) {
       repeats: 1,
       shrink: 1_000,
       members: 1,
-      network: null,
       rawSamples: 10,
       profile: undefined,
-      say() {},
     }
-    const report = await runScenario(scenario, options, parent)
+    const report = await inOwnProcess({ scenario: scenario.name, options, parent })
     t.ok(report.raw.syncedBatchMs > 0, 'a synced batch was measured')
     t.ok(report.raw.roundTripMs > 0, 'a round trip was measured')
     t.ok(
@@ -37,3 +35,11 @@ for (const scenario of SCENARIOS.filter(({ apart }) => apart !== true)) {
     t.strictSame(await readdir(parent), [], 'servers and their data are gone')
   })
 }
+
+t.test('a process that ends without a report says so', async (t) => {
+  const options = { seconds: 0.1, repeats: 1, shrink: 1_000, members: 1, rawSamples: 10, profile: undefined }
+  const nowhere = join(tmpdir(), 'leasehold-bench-test-nowhere', 'at-all')
+  await t.rejects(inOwnProcess({ scenario: 'check', options, parent: nowhere }), {
+    message: 'the process of check ended with 1',
+  })
+})
