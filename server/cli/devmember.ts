@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { PlannedMember } from './devplan.js'
-import { readable } from './logger.js'
+import { readable } from './readable.js'
 
 export interface DevListener {
   /** A line of its log, or of what it said to people. */

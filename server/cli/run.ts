@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
-import { type Client, createClient, type Lease, LeaseholdError } from '@leasehold/client'
+import type { Client, Lease } from '@leasehold/client'
 import { command, type Io } from './command.js'
 import { connectionFlags, whoami, wishFlags } from './connection.js'
 import { readDuration, readUrls } from './formats.js'
@@ -49,6 +49,8 @@ export const run = command({
   ],
   async run({ settings, operands: [name = ''], rest, io }) {
     const holder = settings.holder ?? whoami()
+    // The other commands do not load it.
+    const { createClient } = await import('@leasehold/client')
     const client = createClient({ endpoints: readUrls(settings.url), name: settings.client ?? whoami() })
     const ear = new Ear()
     try {
@@ -99,6 +101,7 @@ async function acquire(client: Client, name: string, wish: Wish, ear: Ear, io: I
     const { ttlMs, waitMs, holder, priority } = wish
     return await client.acquire(name, { ttl: ttlMs, wait: waitMs, holder, priority, signal: stop.signal })
   } catch (error) {
+    const { LeaseholdError } = await import('@leasehold/client')
     if (!(error instanceof LeaseholdError)) throw error
     const why = stop.signal.aborted ? `interrupted by ${(stop.signal.reason as Error).message}` : error.message
     io.err(`leasehold: ${name} not acquired: ${why}\n`)
