@@ -24,12 +24,12 @@ async function run(options: Options): Promise<number> {
   if (options.profile !== undefined) await mkdir(options.profile, { recursive: true })
   const stopProfile = options.profile === undefined ? null : await profileDriver(options.profile)
   const reports: ScenarioReport[] = []
+  const given = { ...options, rawSamples: BENCH.rawSamples }
+  // A profile is of this process and of the servers.
+  const here = options.scenario !== 'all' || options.profile !== undefined
   try {
     for (const scenario of SCENARIOS) {
       if (options.scenario === 'all' ? scenario.apart : options.scenario !== scenario.name) continue
-      const given = { ...options, rawSamples: BENCH.rawSamples }
-      // A profile is of this process and of the servers.
-      const here = options.scenario !== 'all' || options.profile !== undefined
       const report = here
         ? await runScenario(scenario, { ...given, network: networkHere(), say }, parent)
         : await inOwnProcess({ scenario: scenario.name, options: given, parent })
