@@ -241,13 +241,13 @@ export class TcpTransport implements Transport {
     this.#listener.linkDown(peer)
   }
 
-  /** Links are flushed once this turn of the loop has been handled: what is sent in it shares a writev. */
+  /** Links are flushed once this turn of the loop has been handled, if not before: what is sent in it shares a writev. */
   #markDirty(link: Link): void {
-    if (this.#dirty.length === 0) setImmediate(this.#flush)
+    if (this.#dirty.length === 0) setImmediate(() => this.flush())
     this.#dirty.push(link)
   }
 
-  readonly #flush = (): void => {
+  flush(): void {
     for (const link of this.#dirty.splice(0)) link.flush()
   }
 

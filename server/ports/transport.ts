@@ -41,9 +41,11 @@ export interface Transport {
   peers(all: readonly { readonly peer: PeerName; readonly address: string }[]): void
   /**
    * False, with nothing sent, where there is no link, or the channel is full. The bytes must not change afterwards. What is sent within one
-   * turn of the loop travels together.
+   * turn of the loop travels together, unless it is flushed before.
    */
   send(to: PeerName, channel: Channel, bytes: Uint8Array): boolean
+  /** What was sent leaves now, and not at the end of this turn of the loop: somebody waits for it, and the sender has more to do. Tells nothing. */
+  flush(): void
   linked(peer: PeerName): boolean
   /** The cluster uses this format from now on: who does not speak it is refused with a word, and a link that stands with such a one ends. */
   speakFrom(format: number): void

@@ -64,7 +64,7 @@ export class Links implements TransportListener {
     this.#transport?.speakFrom(format)
   }
 
-  /** What cannot be sent now is dropped: consensus says it again. */
+  /** Leave at once, before this member's own disk is asked. What cannot be sent now is dropped: consensus says it again. */
   messages(all: readonly Addressed<ReplicaEntry>[]): void {
     if (this.#transport === null) return
     let last: Message<ReplicaEntry> | null = null
@@ -76,6 +76,7 @@ export class Links implements TransportListener {
       last = message
       this.#transport.send(to, CHANNEL.raft, bytes)
     }
+    if (last !== null) this.#transport.flush()
   }
 
   forward(to: PeerId, message: Forward): boolean {

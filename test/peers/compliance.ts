@@ -126,6 +126,19 @@ const delivery: Readonly<Record<string, Case>> = {
       t.equal(seen.count('down'), 0)
     }
   },
+  'flushing changes neither what arrives nor its order, and tells nothing': async (t, world) => {
+    const [a, b] = await pair(world)
+    a.transport.flush()
+    for (const n of upTo(60)) {
+      a.transport.send(B, CHANNEL.raft, numbered(n, n % 7 === 0 ? 3_000 : 9))
+      if (n % 3 !== 1) a.transport.flush()
+    }
+    t.equal(a.seen.count('message') + a.seen.count('room'), 0, 'nobody is told anything within')
+    await world.until(() => b.seen.numbers(CHANNEL.raft).length === 60)
+    t.same(b.seen.numbers(CHANNEL.raft), upTo(60))
+    await a.transport.close()
+    a.transport.flush()
+  },
   'an empty message and the longest one arrive; a longer one is refused as a mistake': async (t, world) => {
     const [a, b] = await pair(world)
     t.ok(a.transport.send(B, CHANNEL.raft, new Uint8Array(0)))

@@ -59,6 +59,7 @@ export class Network {
         network.#meet()
       },
       send: (to, channel, bytes) => network.#send(name, to, channel, bytes),
+      flush() {},
       linked: (peer) => network.#links.has(pair(name, peer)),
       speakFrom(format) {
         const station = network.#stations.get(name)

@@ -276,6 +276,9 @@ export class VirtualTransport implements Transport, EndOwner {
     return taken
   }
 
+  /** Each message is on its way as soon as it is sent. */
+  flush(): void {}
+
   linked(peer: PeerName): boolean {
     return this.#ends.get(peer)?.state === 'up'
   }
