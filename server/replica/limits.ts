@@ -46,6 +46,14 @@ export const REPLICA_LIMITS = {
   /** and no longer where there are more of them: then they are company enough. */
   patientCommands: 16,
 
+  // who has just been answered
+  /** So many at least, who may ask again at once, are waited for, */
+  returningCommands: 9,
+  /** until this share of them is there, */
+  returningShare: 0.75,
+  /** or for so long after their answer. */
+  returningMs: 1,
+
   // snapshots
   /** Chunks on their way to one member. */
   snapshotWindow: 8,
@@ -104,6 +112,7 @@ export function assertReplicaLimits(l: { readonly [K in keyof typeof REPLICA_LIM
     [l.electionMsMax < l.hangMsMax, 'a hung disk is unready before it is fatal'],
     [l.electionMsMax < l.leaderlessMsMax, 'an election is no reason to refuse'],
     [l.electionMsMax < l.readMsMax, 'a read outlives an election'],
+    [l.promptCommands < l.returningCommands, 'a few are answered at once, and waited for by nobody'],
     [l.inboundBytesMax >= 2 * l.forwardedMax * l.batchBytesMax, 'two members may send as much as they may'],
     [l.snapshotStallMsMax <= l.snapshotInstallMsMax, 'loading all of it takes longer than taking a piece'],
     [l.electionMsMax < l.handoverAgainMs / 10, 'who tries to hand over serves most of the time all the same'],

@@ -36,6 +36,7 @@ import type { ReplicaOptions } from './options.js'
 import { Origin, type Pending } from './origin.js'
 import { hurried, Patience } from './patience.js'
 import type { Recipient } from './replica.js'
+import { Returning } from './returning.js'
 import type { StateMachine } from './statemachine.js'
 
 const NO_RUN = run(0)
@@ -63,6 +64,7 @@ export class Outbound {
   readonly #inbound: InboundQueue
   readonly #beats = new Beats()
   readonly #patience: Patience
+  readonly #returning: Returning
   /** Of a leader's own: nothing of a client is in them, and they are not counted. */
   #orders: Command[] = []
   #leading = false
@@ -90,7 +92,9 @@ export class Outbound {
     this.#cluster = new ClusterClock(options.clock, () => options.log.quorumFresh)
     this.#inbound = new InboundQueue((to, refusal) => void options.log.send(to, refusal))
     const taken = (name: string) => options.machine.lease(name) !== null
-    this.#patience = new Patience(options.clock, taken, () => hooks.guard(() => this.advance()))
+    const over = () => hooks.guard(() => this.advance())
+    this.#patience = new Patience(options.clock, taken, over)
+    this.#returning = new Returning(options.clock, over)
     this.#leaderlessMs = options.clock.monotonicMs()
     const nonce = hex(options.random.bytes(NONCE_BYTES))
     const { memberId: member, url = '', peerUrl = '' } = options
@@ -204,6 +208,7 @@ export class Outbound {
     if (entry.batch === 0 || entry.member !== this.#memberId || entry.run !== this.admission.run) return null
     const { done, never } = this.#origin.applied(entry.batch)
     for (const pending of never) this.#refuseAll(pending.batch, 'NO_QUORUM')
+    this.#returning.answered(done?.batch?.count ?? 0)
     if (done === null || executed) return done
     this.#refuseAll(done.batch, 'NO_QUORUM')
     return null
@@ -276,15 +281,20 @@ export class Outbound {
   /** Closes the next batch of this member. Null where there is nothing for it, or nothing that hurries. `company`: others are written anyway. */
   #close(nowMs: number, company: boolean): Pending | null {
     if (this.admission.run === null) return null
-    if (!company && !this.#beats.wanting && this.#patience.keeps(this.gathering.next, nowMs)) return null
+    if (!company && !this.#beats.wanting && this.#waits(this.gathering.next, nowMs)) return null
     const batch = this.#takeBatch(nowMs)
     const own = this.#beats.takeOwn()
     if (batch === null && own.length === 0) return null
     if (batch !== null) {
       this.#alone = hurried(batch.commands) <= 1
+      this.#returning.closed()
       this.#telemetry.stage('queue', (nowMs - batch.openedMs) / 1_000)
     }
     return this.#origin.close(batch, own)
+  }
+
+  #waits(next: Batch | null, nowMs: number): boolean {
+    return this.#patience.keeps(next, nowMs) || this.#returning.keeps(next?.count ?? 0, nowMs)
   }
 
   /** The first batch that still has a command after those past their deadline were refused. */

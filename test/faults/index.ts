@@ -1,6 +1,7 @@
 /** All planted faults, room by room. */
 import { chaosFaults } from './chaos.js'
 import { clientFaults } from './client.js'
+import { companyFaults } from './company.js'
 import { failoverFaults } from './failover.js'
 import type { Fault } from './fault.js'
 import { linearizabilityFaults } from './linearizability.js'
@@ -17,6 +18,7 @@ import { upgradeFaults } from './upgrade.js'
 export const faults: readonly Fault[] = [
   ...chaosFaults,
   ...clientFaults,
+  ...companyFaults,
   ...failoverFaults,
   ...linearizabilityFaults,
   ...machineFaults,
