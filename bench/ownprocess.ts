@@ -14,10 +14,12 @@ export interface Asked {
   readonly parent: string
 }
 
-/** Rejects where the process ends without a report; it has said why on standard error. */
-export function inOwnProcess(asked: Asked): Promise<ScenarioReport> {
+/** `under`: put in front of its command. Rejects where the process ends without a report; it has said why on standard error. */
+export function inOwnProcess(asked: Asked, under: readonly string[] = []): Promise<ScenarioReport> {
   return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL('./ownprocessmain.js', import.meta.url)), { serialization: 'advanced' })
+    const [execPath, ...execArgv] = [...under, process.execPath]
+    const options = { execPath, execArgv, serialization: 'advanced' } as const
+    const child = fork(fileURLToPath(new URL('./ownprocessmain.js', import.meta.url)), options)
     let report: ScenarioReport | null = null
     child.on('message', (message) => {
       report = message as ScenarioReport

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { inOwnProcess } from '#bench/ownprocess.js'
 import { SCENARIOS } from '#bench/scenarios/index.js'
+import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 
 // Eight server processes start here, one after the other: on a busy machine that takes a while.
 t.setTimeout(180_000)
@@ -21,7 +22,7 @@ for (const scenario of SCENARIOS.filter(({ apart }) => apart !== true)) {
       rawSamples: 10,
       profile: undefined,
     }
-    const report = await inOwnProcess({ scenario: scenario.name, options, parent })
+    const report = await inOwnProcess({ scenario: scenario.name, options, parent }, WITHOUT_RUNNER)
     t.ok(report.raw.syncedBatchMs > 0, 'a synced batch was measured')
     t.ok(report.raw.roundTripMs > 0, 'a round trip was measured')
     t.ok(

@@ -8,6 +8,8 @@ import type { Outcome } from './world.js'
 
 /** Worlds leave much that is soon forgotten; with room for it the collector has far less to do. */
 const RESOURCES = { maxYoungGenerationSizeMb: 64 }
+/** Nor has it what a test runner loads into each thread. */
+const OPTIONS = { resourceLimits: RESOURCES, execArgv: ['--enable-source-maps'] }
 
 /** What is asked of the thread; it answers with an outcome. */
 export interface Asked {
@@ -16,7 +18,7 @@ export interface Asked {
 }
 
 export class Lane {
-  readonly #worker = new Worker(new URL('./laneworker.js', import.meta.url), { resourceLimits: RESOURCES })
+  readonly #worker = new Worker(new URL('./laneworker.js', import.meta.url), OPTIONS)
   #settle: { resolve: (outcome: Outcome | null) => void; reject: (error: Error) => void } | null = null
   #ended: Promise<unknown> | null = null
 
