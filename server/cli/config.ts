@@ -153,6 +153,8 @@ function readFile(command: Command, path: string, problems: string[]): Values {
 /** Judges one source by the schema of the flags; env-schema turns texts into numbers and booleans in `values` on the way. */
 function checkSource(flags: Flags, values: Values, label: (key: string) => string, problems: string[]): void {
   const properties = Object.fromEntries(Object.keys(values).map((key) => [key, schemaOf(flags[key]!)]))
+  // Mostly: a validator costs more than a command does.
+  if (Object.keys(properties).length === 0) return
   try {
     const schema = { type: 'object', properties }
     Object.assign(values, envSchema({ schema, data: values, env: false, ajv: { customOptions: addFormats } }))

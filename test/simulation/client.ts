@@ -44,8 +44,8 @@ export interface Answer {
 interface Pending {
   readonly call: ReturnType<ClientHistory['called']>
   readonly sent: Sent[]
-  /** False once the client has given up what it asked for: it counts on no grant that comes of it. */
-  readonly wanted: () => boolean
+  /** Told of a grant that comes of it, also where the answer came too late for its attempt. False once the client has given up: it counts on none. */
+  readonly counts: (token: number) => boolean
   wake: ((what: Answer | 'again' | 'late' | 'broken' | 'queued') => void) | null
 }
 
@@ -101,12 +101,12 @@ export class Client implements Answers {
    * Asks until there is an answer that is one, whatever becomes of members and connections; null where the client has lost its
    * patience, and does not know.
    */
-  async ask(make: () => ClientCommand, waitMs = 0, wanted: () => boolean = () => true): Promise<Answer | null> {
+  async ask(make: () => ClientCommand, waitMs = 0, counts: Pending['counts'] = () => true): Promise<Answer | null> {
     const { scheduler, history } = this.world
     const id = ++this.#ids
     let command = make()
     const call = history.called(command)
-    const pending: Pending = { call, sent: [], wanted, wake: null }
+    const pending: Pending = { call, sent: [], counts, wake: null }
     this.#pending.set(id, pending)
     this.world.operation('asked')
     const untilMs = scheduler.nowMs + waitMs + this.dice.between(PATIENCE_MS_MAX / 4, PATIENCE_MS_MAX)
@@ -201,7 +201,8 @@ export class Client implements Answers {
     } else if (AGAIN.has(code)) pending.wake?.('again')
     else {
       const sent = pending.sent[attempt]!
-      if (code === OK && fields.length === 5 && pending.wanted()) this.#granted(sent, fields as GrantedFields)
+      if (code === OK && fields.length === 5 && pending.counts(Number(fields[0])))
+        this.#granted(sent, fields as GrantedFields)
       pending.wake?.({ code, fields })
     }
   }

@@ -1,6 +1,6 @@
 /** The lives that model clients live: acquire, wait, claim, renew, transfer, release, give up, go away, look, revoke. */
 import { type Acquire, fencingToken, OFFERED, OK, OP, type Revoke } from '@leasehold/protocol'
-import type { Answer, Client } from './client.js'
+import type { Client } from './client.js'
 
 export const NAMES = ['hot/a', 'hot/b', 'warm/c', 'warm/d', 'cold/e', 'cold/f']
 const TTLS_MS = [300, 800, 1_500, 3_000, 6_000]
@@ -45,12 +45,15 @@ async function hold(client: Client, name: string, clients: number): Promise<void
   }
   const { token: request, key, scope, done } = client.request()
   let givenUp = false
-  let got: Answer | null = null
-  const wanted = () => !givenUp
-  const asked = client.ask((): Acquire => ({ ...wish, request: request() }), wish.waitMs, wanted)
+  let heard: number | null = null
+  const counts = (token: number): boolean => {
+    if (!givenUp) heard = token
+    return !givenUp
+  }
+  const asked = client.ask((): Acquire => ({ ...wish, request: request() }), wish.waitMs, counts)
   const cancel = async (): Promise<void> => {
     givenUp = true
-    if (got !== null) client.world.holders.quit(Number(got.fields[0]))
+    if (heard !== null) client.world.holders.quit(heard)
     const answer = await client.ask(() => ({ op: OP.cancelWait, principal: client.name, scope, key }))
     if (answer !== null) done()
   }
@@ -60,7 +63,6 @@ async function hold(client: Client, name: string, clients: number): Promise<void
       ? client.world.scheduler.sleep(dice.between(0, wish.waitMs)).then(cancel)
       : Promise.resolve()
   const answer = await asked
-  got = answer
   await impatience
   if (answer === null) {
     // Half of those who never heard give up, the others are gone.
