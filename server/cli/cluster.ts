@@ -11,6 +11,8 @@ export interface ClusterBody {
   readonly term: number
   readonly commitIndex: number
   readonly clusterMs: number
+  readonly version: string
+  readonly format: number
   readonly members: readonly {
     readonly id: string
     readonly role: string

@@ -25,6 +25,8 @@ export const status = command({
             ['term', String(body.term)],
             ['commit index', String(body.commitIndex)],
             ['cluster time', seconds(body.clusterMs)],
+            ['version', body.version],
+            ['format', String(body.format)],
           ],
           io.color,
         ),

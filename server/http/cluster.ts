@@ -172,9 +172,10 @@ async function transfer(context: Context, to: string): Promise<void> {
 }
 
 function clusterBody(context: Context): object {
-  const { clusterId, leader, term, commitIndex, clusterMs, leases, waiters } = context.replica.status
+  const { clusterId, leader, term, commitIndex, clusterMs, format, leases, waiters } = context.replica.status
   const { version } = context
-  return { clusterId, leader, term, commitIndex, clusterMs, members: membersBody(context), leases, waiters, version }
+  const members = membersBody(context)
+  return { clusterId, leader, term, commitIndex, clusterMs, members, leases, waiters, version, format }
 }
 
 function membersBody(context: Context): object[] {

@@ -140,7 +140,11 @@ export const Cluster = Type.Object({
   members: Type.Array(Member),
   leases: Type.Integer({ minimum: 0 }),
   waiters: Type.Integer({ minimum: 0 }),
-  version: Type.String(),
+  version: Type.String({ description: 'Of the member that is asked' }),
+  format: Type.Integer({
+    minimum: 1,
+    description: 'In use by the cluster: one that a newer version brings comes with the last upgraded member',
+  }),
 })
 
 export const Healthy = Type.Object({ ok: Type.Literal(true) })

@@ -34,6 +34,8 @@ export interface MemberStatus extends LogStatus {
   /** How far the other members were when they told last, about once a second. */
   readonly standings: ReadonlyMap<PeerId, number>
   readonly clusterMs: ClusterMs
+  /** In use: what a newer one brings is not written yet. */
+  readonly format: number
   readonly leases: number
   readonly waiters: number
 }

@@ -103,6 +103,7 @@ export class Shell implements Replica {
       appliedIndex: this.#pipeline.appliedIndex,
       standings: this.#pipeline.standings.applied,
       clusterMs: this.#machine.timeMs,
+      format: this.#pipeline.format,
       leases: this.#machine.leaseCount,
       waiters: this.#machine.waiterCount,
     }

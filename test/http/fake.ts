@@ -89,6 +89,7 @@ export class FakeReplica implements Replica {
       appliedIndex: 1,
       standings: new Map(),
       clusterMs: clusterMs(5_000),
+      format: 1,
       leases: this.leases.size,
       waiters: 0,
     }

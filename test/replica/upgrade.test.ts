@@ -67,8 +67,8 @@ async function whole(t: Test, cluster: Cluster, acknowledged: Acknowledged, form
   await agree(t, cluster)
   const [first, ...rest] = await states(cluster)
   for (const state of rest) t.same(state, first, 'the same rows')
-  for (const { machine, id } of cluster.living) {
-    t.equal(machine.format, format, `the format that ${id} has in use`)
+  for (const { machine, replica, id } of cluster.living) {
+    t.same([machine.format, replica.status.format], [format, format], `the format that ${id} has in use`)
     const lost = [...acknowledged].filter(([name, token]) => machine.lease(name)?.[2] !== token)
     t.same(lost, [], 'what was acknowledged is there')
   }
