@@ -1,6 +1,6 @@
 /**
- * Ten million commands, and what they leave behind: memory of the processes and bytes on disk at the end, against those
- * at two million. The audit is limited to 64 MiB, or it would grow by itself.
+ * Ten million commands, and what they leave behind: memory of the processes, entries in the log and bytes on disk at the end, against
+ * those at two million. The audit is limited to 64 MiB, or it would grow by itself.
  */
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -40,27 +40,30 @@ async function bytesIn(folder: string): Promise<number> {
 
 interface Sizes {
   readonly memoryMB: number
+  readonly logEntries: number
   readonly diskMB: number
 }
 
-/** Of all members together, while the load goes on. */
+/** Of all members together, once the load has ended. */
 async function sizesOf(servers: readonly ServerProcess[]): Promise<Sizes> {
-  const [memory, disk]: [number[], number[]] = [[], []]
+  const [memory, log, disk]: [number[], number[], number[]] = [[], [], []]
   for (let look = 0; look < LOOKS; look++) {
     const rss = await Promise.all(servers.map((server) => server.rssBytes()))
+    const entries = await Promise.all(servers.map((server) => server.metrics(['leasehold_log_entries'])))
     const bytes = await Promise.all(servers.map(({ dataFolder }) => bytesIn(dataFolder)))
     memory.push(rss.reduce((sum, one) => sum + one, 0) / MB)
+    log.push(entries.reduce((sum, [one = Number.NaN]) => sum + one, 0))
     disk.push(bytes.reduce((sum, one) => sum + one, 0) / MB)
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
   }
-  return { memoryMB: middle(memory), diskMB: middle(disk) }
+  return { memoryMB: middle(memory), logEntries: middle(log), diskMB: middle(disk) }
 }
 
 const middle = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!
 
 export const endure: Scenario = {
   name: 'endure',
-  about: 'ten million commands: memory and disk at the end against those at two million',
+  about: 'ten million commands: memory, log and disk at the end against those at two million',
   repeats: 1,
   members: 3,
   apart: true,
@@ -82,20 +85,24 @@ export const endure: Scenario = {
       bench.note(
         `${bench.members} members, all sizes together; acquire and release of names never used before; audit limited to 64 MiB.`,
       )
-      return [...compared('memory', early.memoryMB, late.memoryMB), ...compared('disk', early.diskMB, late.diskMB)]
+      return [
+        ...compared('memory', 'MB', early.memoryMB, late.memoryMB),
+        ...compared('log entries', '', early.logEntries, late.logEntries),
+        ...compared('disk', 'MB', early.diskMB, late.diskMB),
+      ]
     } finally {
       for (const session of sessions) session.close()
     }
   },
 }
 
-function compared(what: string, earlyMB: number, lateMB: number): Figure[] {
+function compared(what: string, unit: Figure['unit'], early: number, late: number): Figure[] {
   return [
-    { name: `${what} at 2 million`, value: earlyMB, unit: 'MB' },
-    { name: `${what} at 10 million`, value: lateMB, unit: 'MB' },
+    { name: `${what} at 2 million`, value: early, unit },
+    { name: `${what} at 10 million`, value: late, unit },
     {
       name: `${what}, the one to the other`,
-      value: lateMB / earlyMB,
+      value: late / early,
       unit: 'x',
       target: { sense: 'at most', times: GROWTH_MAX, of: 'absolute' },
     },

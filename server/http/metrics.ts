@@ -18,10 +18,11 @@ export function metricsRoutes(app: App, context: Context): void {
       },
     },
     async (_request, reply) => {
-      const { leases, waiters, commitIndex, appliedIndex } = replica.status
+      const { leases, waiters, commitIndex, firstIndex, lastIndex, appliedIndex } = replica.status
       telemetry.gauge('leases', leases)
       telemetry.gauge('waiters', waiters)
       telemetry.gauge('apply_lag', Math.max(0, commitIndex - appliedIndex))
+      telemetry.gauge('log_entries', lastIndex + 1 - firstIndex)
       return reply.type(metrics.contentType).send(await metrics.text())
     },
   )

@@ -6,7 +6,7 @@ export interface Telemetry {
   request(op: string, outcome: string, reason: string): void
   /** Seconds that a stage took: intake, queue, flush, apply, reply. Once per batch, not per command. */
   stage(stage: string, seconds: number): void
-  /** Sets a gauge such as leases, waiters, sessions, apply_lag. */
+  /** Sets a gauge such as leases, waiters, sessions, apply_lag, log_entries. */
   gauge(name: string, value: number): void
   /** One flush: its duration, and how many commands it made durable. */
   flush(seconds: number, commands: number): void

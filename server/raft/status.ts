@@ -27,6 +27,9 @@ export class StatusView<E extends LogEntry> implements RaftStatus {
   get commit(): LogIndex {
     return this.#node.log.commit
   }
+  get firstIndex(): LogIndex {
+    return this.#node.log.first
+  }
   get lastIndex(): LogIndex {
     return this.#node.log.last
   }

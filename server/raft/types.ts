@@ -214,6 +214,8 @@ export interface RaftStatus {
   readonly term: Term
   readonly leader: PeerId | null
   readonly commit: LogIndex
+  /** Of the log as it is kept: lastIndex + 1 where it is empty. */
+  readonly firstIndex: LogIndex
   readonly lastIndex: LogIndex
   readonly configuration: Configuration
   /**

@@ -70,6 +70,8 @@ export interface LogStatus {
   /** The member id of the leader. */
   readonly leader: string | null
   readonly commitIndex: LogIndex
+  /** Of the log as it is kept: lastIndex + 1 where it is empty. */
+  readonly firstIndex: LogIndex
   readonly lastIndex: LogIndex
   readonly peers: readonly PeerStatus[]
 }

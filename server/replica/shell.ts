@@ -203,7 +203,9 @@ export class Shell implements Replica {
     this.#pipeline.announce()
     this.#telemetry.gauge('leases', this.#machine.leaseCount)
     this.#telemetry.gauge('waiters', this.#machine.waiterCount)
-    this.#telemetry.gauge('apply_lag', this.#log.status.commitIndex - this.#pipeline.appliedIndex)
+    const { commitIndex, firstIndex, lastIndex } = this.#log.status
+    this.#telemetry.gauge('apply_lag', commitIndex - this.#pipeline.appliedIndex)
+    this.#telemetry.gauge('log_entries', lastIndex + 1 - firstIndex)
   }
 
   async #checkDisk(): Promise<void> {

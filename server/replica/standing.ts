@@ -17,15 +17,16 @@ export function statusOf(
   addresses: Readonly<Record<PeerId, string>>,
 ): LogStatus {
   if (core === null) {
-    const { hardState, checkpointIndex, lastIndex } = recovered
-    return { term: hardState.term, role: 'follower', leader: null, commitIndex: checkpointIndex, lastIndex, peers: [] }
+    const { hardState, checkpointIndex: commitIndex, firstIndex, lastIndex } = recovered
+    return { term: hardState.term, role: 'follower', leader: null, commitIndex, firstIndex, lastIndex, peers: [] }
   }
-  const { term, role, leader, commit, lastIndex } = core
+  const { term, role, leader, commit, firstIndex, lastIndex } = core
   return {
     term,
     role,
     leader: leader === null ? null : memberOf(leader),
     commitIndex: commit,
+    firstIndex,
     lastIndex,
     peers: peersOf(core, addresses),
   }

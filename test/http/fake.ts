@@ -82,6 +82,7 @@ export class FakeReplica implements Replica {
       peers: [],
       leader: this.leader,
       commitIndex: logIndex(1),
+      firstIndex: logIndex(1),
       lastIndex: logIndex(1),
       clusterId: 'c1',
       memberId: 'm1',

@@ -86,6 +86,7 @@ t.test('metrics count by operation, outcome and reason, under their settled name
       'leasehold_waiters 0',
       'leasehold_sessions 0',
       'leasehold_apply_lag 0',
+      'leasehold_log_entries 1',
     ])
       t.match(body, name)
   }

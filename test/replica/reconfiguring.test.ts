@@ -38,7 +38,15 @@ class Leader {
     const peers = Object.entries(this.configuration?.addresses ?? {}).map(([peer, address]) => {
       return { peer, address, voter: true, match: logIndex(10), active: true }
     })
-    return { term: term(1), role: 'leader', leader: 'n1', commitIndex: logIndex(10), lastIndex: logIndex(10), peers }
+    return {
+      term: term(1),
+      role: 'leader',
+      leader: 'n1',
+      commitIndex: logIndex(10),
+      firstIndex: logIndex(1),
+      lastIndex: logIndex(10),
+      peers,
+    }
   }
 
   /** The last order is committed and applied. */

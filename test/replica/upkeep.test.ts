@@ -319,7 +319,7 @@ t.test('stages are reported once per batch', async (t) => {
   await clock.settle()
   t.same(stages, ['queue', 'apply', 'reply'])
   t.same(flushed, [50])
-  t.same([...gauges].sort(), ['apply_lag', 'leases', 'waiters'])
+  t.same([...gauges].sort(), ['apply_lag', 'leases', 'log_entries', 'waiters'])
 })
 
 t.test('status names the member, its cluster and where it stands', async (t) => {
