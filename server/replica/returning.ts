@@ -3,6 +3,7 @@
  * it has heard of the last ones. They come over several connections, within a fraction of a millisecond, and whoever comes first
  * would set off a flush that all others then wait for, and with it a message to each member. So after an answer to several a batch
  * waits until most of them have come back. It must never wait for longer than a moment after the answer, nor for a few.
+ * What was answered last counts, so whoever waits is passed by no more answers than there are batches on their way.
  */
 import type { Clock } from '../ports/index.js'
 import { REPLICA_LIMITS } from './limits.js'
@@ -22,8 +23,9 @@ export class Returning {
     this.#over = over
   }
 
-  /** Commands of one batch have their answers. */
+  /** So many commands of one batch have their answers. */
   answered(count: number): void {
+    if (count === 0) return
     this.#answered += count
     this.#answeredMs = this.#clock.monotonicMs()
   }
