@@ -1,19 +1,8 @@
 /** Clusters of real processes for tests: members on free ports, ended with the test. */
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { freePorts } from '#bench/ports.js'
 import { leasehold, type Started, scratch, startLeasehold } from './process.js'
-
-/** Ports that were free a moment ago: all are held until the last one is known. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return ports
-}
 
 export interface ClusterBody {
   readonly clusterId: string

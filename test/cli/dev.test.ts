@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import t from 'tap'
-import { portsInARow } from '../support/portsinarow.js'
+import { freePorts } from '#bench/ports.js'
 import { leasehold, scratch, startLeasehold } from './process.js'
 
 t.setTimeout(120_000)
 
 /** Of as many as three members take. */
-const firstPort = () => portsInARow(6)
+const firstPort = async () => (await freePorts(6))[0]!
 
 t.test('dev runs a cluster of three; a member that dies is not restarted; Ctrl-C ends all', async (t) => {
   const data = join(scratch(t), 'dev')

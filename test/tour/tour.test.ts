@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { portsInARow } from '../support/portsinarow.js'
+import { freePorts } from '#bench/ports.js'
 import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 import { type Block, blocksOf, settled } from './blocks.js'
 import { Terminal } from './terminal.js'
@@ -93,7 +93,7 @@ async function walk(t: Test, file: string, chapter: string): Promise<void> {
   t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   for (const name of ['package.json', 'node_modules', 'server', 'client', 'protocol'])
     symlinkSync(join(ROOT, name), join(folder, name))
-  const port = await portsInARow(PORTS.length)
+  const port = (await freePorts(PORTS.length))[0]!
   const here = (text: string) =>
     PORTS.reduce((all, one, at) => all.replaceAll(`127.0.0.1:${one}`, `127.0.0.1:${port + at}`), text).replaceAll(
       'leasehold dev',
