@@ -42,5 +42,5 @@ EXPOSE 7420 7421
 # Access tokens and TLS are not built yet, hence --insecure: publish the port to networks that you trust, and to no other.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch('http://127.0.0.1:7420/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "server/bin/leasehold.mjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=64", "--v8-pool-size=1", "server/bin/leasehold.mjs"]
 CMD ["serve", "--data", "/data", "--listen", "0.0.0.0:7420", "--insecure"]

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { NODE_FLAGS } from '@leasehold/server/cli'
 import { BENCH } from './limits.js'
 
 const MAIN = fileURLToPath(new URL('../../server/dist/cli/main.js', import.meta.url))
@@ -63,7 +64,7 @@ export class ServerProcess {
     const node = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
     const data = join(this.dataFolder, 'data')
     const listen = ['--listen', `${host}:${port}`]
-    const args = [...node, MAIN, 'serve', '--name', name, '--data', data, ...listen, ...flags]
+    const args = [...NODE_FLAGS, ...node, MAIN, 'serve', '--name', name, '--data', data, ...listen, ...flags]
     const [command, ...rest] = [...under, process.execPath, ...args]
     const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
     const keep = (chunk: Buffer) => {

@@ -9,6 +9,7 @@ import { CliError, command, EXIT, type Io } from './command.js'
 import { DevMember } from './devmember.js'
 import { lastPort, type PlannedMember, planOf } from './devplan.js'
 import { HttpClient } from './http.js'
+import { NODE_FLAGS } from './nodeflags.js'
 
 const PORT_MAX = 65_535
 /** Longer than a member takes for a clean shutdown; then it is killed. */
@@ -82,7 +83,7 @@ class DevCluster {
     const main = fileURLToPath(new URL('./main.js', import.meta.url))
     for (const plan of this.#plan) {
       this.#members.push(
-        new DevMember(plan, [process.execPath, ...process.execArgv, main], {
+        new DevMember(plan, [process.execPath, ...NODE_FLAGS, ...process.execArgv, main], {
           line: (member, text) => this.#io.out(`${this.#prefix(member)} ${text}\n`),
           serving: (member, pid) => this.#began(member, pid),
           ended: (member, how) => this.#ended(member, how),

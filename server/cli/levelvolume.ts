@@ -11,12 +11,16 @@ const MIB = 1_048_576
 const OPTIONS = {
   keyEncoding: 'view',
   valueEncoding: 'view',
-  // The log's entries come and go: in a large buffer most of them are gone before they are ever compacted.
-  writeBufferSize: 32 * MIB,
   cacheSize: 16 * MIB,
   // Readers in threads of their own share it. Other processes are kept out all the same.
   multithreading: true,
 } as const
+
+/**
+ * The log's entries come and go: in a large buffer most of them are gone before they are ever compacted. Members write the same, so
+ * buffers of one size would be full at the same moment, and compacted by all members at once; a majority is to be quick at any time.
+ */
+const writeBufferBytes = () => Math.round(MIB * (24 + 16 * Math.random()))
 
 /** `level` is LevelDB itself where there is a file system, and says less of it than it can do. */
 type Database = Level<Uint8Array, Uint8Array> & {
@@ -66,7 +70,8 @@ export class LevelVolume implements Volume {
   static async open(path: string, options: { create: boolean }, hooks: VolumeHooks): Promise<LevelVolume> {
     // Without `create`, LevelDB would make an empty database of a damaged one.
     const { create } = options
-    const database = new Level(path, { ...OPTIONS, createIfMissing: create, errorIfExists: create }) as Database
+    const creating = { createIfMissing: create, errorIfExists: create }
+    const database = new Level(path, { ...OPTIONS, ...creating, writeBufferSize: writeBufferBytes() }) as Database
     await database.open()
     return new LevelVolume(database, dirname(path), hooks)
   }
