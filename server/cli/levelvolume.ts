@@ -17,10 +17,11 @@ const OPTIONS = {
 } as const
 
 /**
- * The log's entries come and go: in a large buffer most of them are gone before they are ever compacted. Members write the same, so
- * buffers of one size would be full at the same moment, and compacted by all members at once; a majority is to be quick at any time.
+ * The log's entries come and go: in a large buffer most of them are gone before they are ever compacted. In one that is too large it takes
+ * the disk long to write it down. Members write the same, so that buffers of one size would be full at the same moment; but
+ * a majority is to be quick at any time.
  */
-const writeBufferBytes = () => Math.round(MIB * (24 + 16 * Math.random()))
+const writeBufferBytes = () => Math.round(MIB * (12 + 8 * Math.random()))
 
 /** `level` is LevelDB itself where there is a file system, and says less of it than it can do. */
 type Database = Level<Uint8Array, Uint8Array> & {

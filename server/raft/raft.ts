@@ -213,6 +213,12 @@ export class Raft<E extends LogEntry> implements RaftCore<E> {
     return this.#own.takeCommitted(bytesMax)
   }
 
+  /** Entries that takeCommitted has still to give, those included that must be read back first. */
+  get backlog(): number {
+    const next = this.#node.log.handover
+    return next === null ? 0 : next.through - next.from + 1
+  }
+
   takeReads(): readonly ReadState[] {
     this.#leadership?.pump(this.holdsNotices)
     const { reads } = this.#node

@@ -56,7 +56,11 @@ export const REPLICA_LIMITS = {
 
   // snapshots
   /** Chunks on their way to one member. */
-  snapshotWindow: 8,
+  snapshotWindow: 16,
+  /** After a chunk its receiver rests so many times as long as it took, */
+  snapshotRest: 2,
+  /** but no longer than this. */
+  snapshotRestMsMax: 100,
   /** A transfer of which nothing was acknowledged for so long is given up. */
   snapshotStallMsMax: 30_000,
   /** So long a receiver may verify and load what it has; then its word is taken for lost. */
@@ -67,7 +71,11 @@ export const REPLICA_LIMITS = {
   readMsMax: 2_000,
 
   /** Applied in one turn of the loop. */
-  applyBytes: 262_144,
+  applyBytes: 65_536,
+  /** With so many more to apply a member is one that catches up: it rests after such a share, for as long as that took */
+  behindEntries: 64,
+  /** and no longer than this. */
+  breathMsMax: 50,
   /** A write of no more commands is applied before the next one starts. */
   promptCommands: 8,
 
@@ -110,10 +118,12 @@ export function assertReplicaLimits(l: { readonly [K in keyof typeof REPLICA_LIM
     [l.idleFlushMs + l.tickMs <= l.checkpointMs, 'idle rows are flushed as soon as busy ones'],
     [l.tickMs < LIMITS.beatMs, 'ticks are finer than beats'],
     [l.electionMsMax < l.hangMsMax, 'a hung disk is unready before it is fatal'],
+    [l.breathMsMax < l.electionMsMax / 4, 'who rests is no silent leader, and soon a ready one'],
     [l.electionMsMax < l.leaderlessMsMax, 'an election is no reason to refuse'],
     [l.electionMsMax < l.readMsMax, 'a read outlives an election'],
     [l.promptCommands < l.returningCommands, 'a few are answered at once, and waited for by nobody'],
     [l.inboundBytesMax >= 2 * l.forwardedMax * l.batchBytesMax, 'two members may send as much as they may'],
+    [l.snapshotRestMsMax < l.snapshotStallMsMax / 100, 'who rests does not seem to stand still'],
     [l.snapshotStallMsMax <= l.snapshotInstallMsMax, 'loading all of it takes longer than taking a piece'],
     [l.electionMsMax < l.handoverAgainMs / 10, 'who tries to hand over serves most of the time all the same'],
     [l.handoverMsMax < l.drainMsMax, 'who hands over still has time to finish what it accepted'],

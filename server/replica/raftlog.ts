@@ -18,13 +18,14 @@ import type { Clock, Random, Telemetry, Transport } from '../ports/index.js'
 import type { Raft, RaftLimits, Write } from '../raft/index.js'
 import type { Recovered, SnapshotHead, Store } from '../storage/index.js'
 import { Behind } from './behind.js'
+import { Breath } from './breath.js'
 import { Fetching } from './fetching.js'
 import { Flushes } from './flushes.js'
 import type { Forward } from './forwards.js'
 import { REPLICA_LIMITS } from './limits.js'
 import { Links } from './links.js'
 import type { Draft, LogFollower, LogStatus, ReplicatedLog } from './log.js'
-import { bytesOf, commandsOf, entered, type ReplicaEntry, spent } from './logentry.js'
+import { commandsOf, entered, type ReplicaEntry, spent } from './logentry.js'
 import { Notices } from './notices.js'
 import { coreOf, FORMING, formingEntry, reconfigurationsAfter } from './opening.js'
 import { firstRead, Reads } from './reads.js'
@@ -60,6 +61,7 @@ export class RaftLog implements ReplicatedLog {
   readonly #reign: Reign
   readonly #resigning: Resigning
   readonly #behind: Behind
+  readonly #breath: Breath
   #snapshots: Snapshots | null = null
   #core!: Raft<ReplicaEntry>
   #follower!: LogFollower
@@ -70,7 +72,6 @@ export class RaftLog implements ReplicatedLog {
   #lastTimeMs: ClusterMs
   #pumping = false
   #again = false
-  #soon = false
   #flushWanted = false
   /** Appended, and not yet in a flush. */
   #unwritten = false
@@ -111,6 +112,7 @@ export class RaftLog implements ReplicatedLog {
     this.#notices = options.transport && new Notices(options.clock, identity.memberId, () => this.#input(() => {}))
     this.#flushes = new Flushes(options, (write) => this.#flushed(write))
     this.#behind = new Behind(options, this.#fail)
+    this.#breath = new Breath(options.clock, () => this.#input(() => {}))
     this.#resigning = new Resigning(options, {
       status: () => (this.#state === 'live' ? this.#core.status : null),
       handOver: () => this.transferLeadership(null),
@@ -325,7 +327,8 @@ export class RaftLog implements ReplicatedLog {
 
   /** A share at a time: a member that catches up must not be deaf meanwhile. */
   #applyCommitted(): void {
-    if (this.#installing) return
+    if (this.#installing || (this.#breath.resting && !this.leading)) return
+    const startedMs = this.#options.clock.monotonicMs()
     const entries = this.#core.takeCommitted(REPLICA_LIMITS.applyBytes)
     if (entries.length === 0) return
     this.#notices?.committed(entries)
@@ -343,8 +346,10 @@ export class RaftLog implements ReplicatedLog {
     }
     this.#core.applied(this.#appliedIndex)
     this.#reads.applied()
-    if (bytesOf(entries) >= REPLICA_LIMITS.applyBytes) this.#pumpSoon()
-    else this.#again = true
+    const { backlog } = this.#core
+    if (backlog === 0) this.#again = true
+    else if (this.leading || backlog < REPLICA_LIMITS.behindEntries) this.#breath.pause()
+    else this.#breath.rest(this.#options.clock.monotonicMs() - startedMs)
   }
 
   #linked(peer: PeerId, change: 'up' | 'down' | 'room'): void {
@@ -386,15 +391,6 @@ export class RaftLog implements ReplicatedLog {
       this.#core.restored(index, term, this.#configuration)
       this.#links.keep(this.#self, this.#configuration)
       this.#reads.applied()
-    })
-  }
-
-  #pumpSoon(): void {
-    if (this.#soon) return
-    this.#soon = true
-    this.#options.clock.soon(() => {
-      this.#soon = false
-      this.#input(() => {})
     })
   }
 }

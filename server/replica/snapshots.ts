@@ -46,6 +46,7 @@ export class Snapshots {
     this.#takeover = new Takeover({
       store,
       telemetry,
+      clock,
       send,
       needed,
       install: (incoming, head) => this.#install(incoming, head),

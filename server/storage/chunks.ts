@@ -18,10 +18,12 @@ import { endRecord, readVersion, type Version, writeVersion } from './version.js
 
 export const CHUNK = { head: 1, rows: 2, end: 3, optional: 128 } as const
 
-/** Of a whole chunk. A row that is larger is cut over several. */
+/** Of a whole chunk that is taken. */
 export const CHUNK_BYTES_MAX = 262_144
+/** Of one that is made: to check it holds a member's loop for a few milliseconds. A row that is larger is cut over several. */
+const MADE_BYTES_MAX = 65_536
 const HEAD_BYTES = 4 + 2 + 1 + 4
-export const PAYLOAD_BYTES_MAX = CHUNK_BYTES_MAX - HEAD_BYTES
+export const PAYLOAD_BYTES_MAX = MADE_BYTES_MAX - HEAD_BYTES
 
 export const SNAPSHOT_VERSION: Version = { version: 1, readableFrom: 1, readsFrom: 1 }
 

@@ -2,7 +2,7 @@
 import type { Key, Value, Volume, VolumeBatch } from '../ports/index.js'
 
 const BATCH_ROWS = 2_000
-const BATCH_BYTES = 4_194_304
+const BATCH_BYTES = 1_048_576
 
 export class Filling {
   readonly #volume: Volume

@@ -1,4 +1,4 @@
-/** Faults of who is waited for before a batch closes, and for how long. */
+/** Faults of who is waited for before a batch closes, and for how long; and of who leaves time to others. */
 import type { Fault } from './fault.js'
 
 const test = (name: string) => `test/replica/${name}.test.ts`
@@ -51,5 +51,21 @@ export const companyFaults: readonly Fault[] = [
     find: 'this.#answered < REPLICA_LIMITS.returningCommands || ',
     replace: '',
     tests: [test('returning')],
+  },
+  {
+    name: 'replica: a member that catches up does so in one go',
+    claim: 'what was committed meanwhile is applied a share at a time, with a rest after each',
+    file: 'server/replica/raftlog.ts',
+    find: 'if (backlog === 0) this.#again = true',
+    replace: 'if (backlog >= 0) this.#again = true',
+    tests: [test('catchingup')],
+  },
+  {
+    name: 'replica: who takes a snapshot does nothing else',
+    claim: 'after each chunk of a snapshot its receiver rests, twice as long as it worked',
+    file: 'server/replica/limits.ts',
+    find: 'snapshotRest: 2,',
+    replace: 'snapshotRest: 0,',
+    tests: [test('catchingup')],
   },
 ]
