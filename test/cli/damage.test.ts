@@ -12,7 +12,7 @@ import { compact } from '../storage/pristine.js'
 import { type Outcome, type Server, startLeasehold } from './process.js'
 
 const SEED = Number(process.env.DAMAGE_SEED ?? 20_261_122)
-const EACH = 20
+const EACH = 12
 const LEASES = 400
 /** Two processes start at a time. */
 const AT_ONCE = 2
