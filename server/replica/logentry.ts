@@ -35,12 +35,6 @@ function placed(draft: Draft, term: Term, index: LogIndex): ReplicaEntry {
   return { term, index, timeMs, wallMs, member, run, batch, commands, body, bytes, reconfigures: reconfigures(draft) }
 }
 
-export function bytesOf(entries: readonly ReplicaEntry[]): number {
-  let bytes = 0
-  for (const entry of entries) bytes += entry.bytes
-  return bytes
-}
-
 /** Of entries that are not applied yet. */
 export function commandsOf(entries: readonly ReplicaEntry[]): number {
   let count = 0
