@@ -89,12 +89,11 @@ t.test('what was committed meanwhile is applied a share at a time, with a rest a
   await cluster.close()
 })
 
-t.test('after each chunk of a snapshot its receiver rests, twice as long as it worked', async (t) => {
-  const { cluster, behind } = await missed(80, { tailEntries: 8 })
-  const { real, work } = busyClock(behind)
-  const { store } = behind
+/** The pieces of snapshots as a member takes them, each of which takes it so long; a millisecond where nothing is said. */
+function piecesOf(member: Member, took: readonly number[]) {
+  const { real, work } = busyClock(member)
+  const { store } = member
   const receive = store.receiveSnapshot.bind(store)
-  const took = [4, 4, 500]
   const taken: { atMs: number; tookMs: number }[] = []
   store.receiveSnapshot = () => {
     const incoming = receive()
@@ -107,6 +106,13 @@ t.test('after each chunk of a snapshot its receiver rests, twice as long as it w
     }
     return incoming
   }
+  return taken
+}
+
+t.test('after each chunk of a snapshot its receiver rests, twice as long as it worked', async (t) => {
+  const { cluster, behind } = await missed(80, { tailEntries: 8 })
+  const took = [4, 4, 500]
+  const taken = piecesOf(behind, took)
   cluster.network.heal()
   await upToDate(cluster, behind)
   t.ok(taken.length > took.length + 1, `${taken.length} chunks`)
@@ -122,6 +128,7 @@ t.test('after each chunk of a snapshot its receiver rests, twice as long as it w
 t.test('a late piece of a snapshot from who led before makes nobody wait', async (t) => {
   const { cluster, behind } = await missed(80, { tailEntries: 8 })
   const late = cluster.followers.find((one) => one !== behind)!
+  piecesOf(behind, [4, 4, 4])
   let came = false
   cluster.network.swallow = ({ from, to, channel, bytes }) => {
     if (to !== behind.peer || channel !== CHANNEL.bulk || came) return false
