@@ -106,6 +106,8 @@ function answerBody(command: ClientCommand, code: number, fields: readonly unkno
       const [token, replayed] = fields as RevokedFields
       return { revoked: true, token, replayed }
     }
+    case OP.quotaSet:
+    case OP.quotaDelete:
     case OP.cancelWait:
       return {}
   }

@@ -18,6 +18,7 @@ import {
   type LeaseView,
   type LogIndex,
   OP,
+  type QuotaView,
   type Reply,
   type Term,
 } from '@leasehold/protocol'
@@ -26,7 +27,7 @@ import { cancelWait } from './commands/cancel.js'
 import { admitRun, configure, raiseTokens, trimAudit, waiterLost } from './commands/internal.js'
 import { revoke } from './commands/revoke.js'
 import { release, renew, transfer } from './commands/tokens.js'
-import type { Applied, Entry, StoredTable } from './entry.js'
+import type { Applied, Entry, StoredTable, TabView } from './entry.js'
 import { assertMachineLimits, MACHINE_LIMITS, type MachineLimits } from './limits.js'
 import type { MemberView } from './members.js'
 import { DONE } from './replies.js'
@@ -85,6 +86,7 @@ export class Machine {
     state.member = entry.member
     state.settled = []
     state.revoked = []
+    state.drawn = []
     state.audit.begin(entry)
     sweep(state)
     const executed = state.members.takes(entry)
@@ -95,6 +97,7 @@ export class Machine {
       replies,
       settled: state.settled,
       revoked: state.revoked,
+      drawn: state.drawn,
       events: state.audit.end(),
       moreDue: sweepDue(state),
     }
@@ -148,6 +151,29 @@ export class Machine {
     next: string | null
   } {
     return listOf(this.#state, query)
+  }
+
+  /** Null where there is none. */
+  quota(_name: string): QuotaView | null {
+    return null
+  }
+
+  /** `next` is the last name of the page, or null where the listing ends. */
+  listQuotas(_query: { prefix: string; after: string | null; limit: number }): {
+    quotas: readonly QuotaView[]
+    next: string | null
+  } {
+    return { quotas: [], next: null }
+  }
+
+  /** What this member's process has drawn and not yet reported as spent or returned, of tabs that have not ended. */
+  tabsOf(_member: string): readonly TabView[] {
+    return []
+  }
+
+  /** The last draw of this member's process that was executed; 0 before any. */
+  lastDrawOf(_member: string): number {
+    return 0
   }
 
   /** Held and offered ones, those included that have ended and wait for the sweep. */

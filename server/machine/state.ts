@@ -6,7 +6,7 @@ import type { Reply, WaiterId } from '@leasehold/protocol'
 import { Audit } from './audit.js'
 import { ConfigurationTable } from './configuration.js'
 import { Endings } from './endings.js'
-import type { Revocation, Settled } from './entry.js'
+import type { Drawn, Revocation, Settled } from './entry.js'
 import { Leases } from './leases.js'
 import type { MachineLimits } from './limits.js'
 import { Members } from './members.js'
@@ -32,6 +32,7 @@ export class State {
   member = ''
   settled: Settled[] = []
   revoked: Revocation[] = []
+  drawn: Drawn[] = []
 
   constructor(limits: MachineLimits, formatMax: number) {
     this.limits = limits

@@ -10,8 +10,12 @@ import {
   memberOf,
   type PeerId,
   peerIdOf,
+  type QuotaView,
+  type Run,
+  type TabReport,
+  type Want,
 } from '@leasehold/protocol'
-import type { MemberView } from '../machine/index.js'
+import type { Drawn, MemberView, TabView } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { EventPage, EventQuery, Headroom, Store } from '../storage/index.js'
 import type { RevokedListener } from './feed.js'
@@ -24,7 +28,7 @@ import { Pipeline } from './pipeline.js'
 import { ReplaceableMachine } from './replaceable.js'
 import type { MemberStatus, Recipient, Replica, Subscriber } from './replica.js'
 import { Retention } from './retention.js'
-import type { LeasePage, StateMachine } from './statemachine.js'
+import type { LeasePage, QuotaPage, StateMachine } from './statemachine.js'
 import { Watchdog } from './watchdog.js'
 
 const REMOVED = 'this member was removed from its cluster; nothing was executed'
@@ -154,6 +158,39 @@ export class Shell implements Replica {
   }
   listLeases(query: { prefix: string; after: string | null; limit: number }): LeasePage {
     return this.#machine.list(query)
+  }
+  getQuota(name: string): QuotaView | null {
+    return this.#machine.quota(name)
+  }
+  listQuotas(query: { prefix: string; after: string | null; limit: number }): QuotaPage {
+    return this.#machine.listQuotas(query)
+  }
+  get run(): Run | null {
+    throw new Error('not yet')
+  }
+  get leader(): PeerId | null {
+    throw new Error('not yet')
+  }
+  get tabs(): readonly TabView[] {
+    return this.#machine.tabsOf(this.#memberId)
+  }
+  get lastDraw(): number {
+    return this.#machine.lastDrawOf(this.#memberId)
+  }
+  draw(_reports: readonly TabReport[], _wants: readonly Want[]): number {
+    throw new Error('not yet')
+  }
+  get drawing(): boolean {
+    throw new Error('not yet')
+  }
+  onDrawn(_listener: (drawn: Drawn | null) => void): () => void {
+    throw new Error('not yet')
+  }
+  tell(_peer: PeerId, _message: Uint8Array): boolean {
+    throw new Error('not yet')
+  }
+  onTold(_listener: (from: PeerId, message: Uint8Array) => void): () => void {
+    throw new Error('not yet')
   }
   readEvents(query: EventQuery): Promise<EventPage> {
     return this.#store.readEvents(query)
