@@ -88,7 +88,7 @@ export interface Replica {
   /** Of this process; null before it was admitted. */
   readonly run: Run | null
   /** Null where nobody is known to lead. */
-  readonly leader: PeerId | null
+  readonly leaderPeer: PeerId | null
   /** What this process has drawn and not yet reported, as of what was applied here. */
   readonly tabs: readonly TabView[]
   /** The last draw of this process that was executed, as of what was applied here. */

@@ -168,7 +168,7 @@ export class Shell implements Replica {
   get run(): Run | null {
     throw new Error('not yet')
   }
-  get leader(): PeerId | null {
+  get leaderPeer(): PeerId | null {
     throw new Error('not yet')
   }
   get tabs(): readonly TabView[] {

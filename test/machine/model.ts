@@ -48,6 +48,7 @@ export class Model extends ModelGrants {
       replies,
       settled: this.settled as unknown as Applied['settled'],
       revoked: this.revoked as unknown as Applied['revoked'],
+      drawn: [],
       events: this.events as AuditEvent[],
       moreDue: this.due().length > 0,
     }
