@@ -64,6 +64,8 @@ export interface DrawOutcome {
   readonly tab: number
   /** Tokens granted by this draw: all that the tab holds may be spent until its end, which this draw has moved. */
   readonly granted: number
+  /** Tokens that the tab has had in all. */
+  readonly drawn: number
   /** The end of the tab, and how long that is after this entry's stamp. */
   readonly endMs: ClusterMs
   readonly validMs: number

@@ -1,1 +1,4 @@
 export * from './desk.js'
+export * from './keyedadmission.js'
+export * from './limits.js'
+export { createQuotas, type QuotasOptions } from './quotas.js'

@@ -48,7 +48,16 @@ function grant(state: State, draw: Draw, name: string, tokens: number, unmet: re
   const validMs = limits.quotaGrantMs
   const quota = quotas.get(name)
   if (quota === null || quota.spec.perKey) {
-    const none = { version: 0, tab: 0, granted: 0, endMs: 0 as ClusterMs, validMs, retryAfterMs: 0, available: 0 }
+    const none = {
+      version: 0,
+      tab: 0,
+      granted: 0,
+      drawn: 0,
+      endMs: 0 as ClusterMs,
+      validMs,
+      retryAfterMs: 0,
+      available: 0,
+    }
     return { quota: name, ...none }
   }
   const chain = quotas.chain(quota)
@@ -58,6 +67,7 @@ function grant(state: State, draw: Draw, name: string, tokens: number, unmet: re
     version: quota.version,
     tab: tab?.tab ?? 0,
     granted: tokens,
+    drawn: tab?.drawn ?? 0,
     endMs: (tab?.endMs ?? 0) as ClusterMs,
     validMs,
     retryAfterMs: unmet === null ? 0 : retryAfterMs(chain, unmet),
