@@ -12,6 +12,7 @@ import type { MachineLimits } from './limits.js'
 import { Members } from './members.js'
 import { MetaTable } from './meta.js'
 import { Waiters } from './queue.js'
+import { Quotas } from './quotas.js'
 import { Records } from './records.js'
 import { Scopes } from './scopes.js'
 import { Time } from './time.js'
@@ -27,6 +28,7 @@ export class State {
   readonly scopes: Scopes
   readonly records: Records
   readonly members: Members
+  readonly quotas: Quotas
   readonly configuration = new ConfigurationTable()
   /** Of the entry under way. */
   member = ''
@@ -44,6 +46,7 @@ export class State {
     this.scopes = new Scopes(limits, this.meta)
     this.records = new Records(limits, this.meta, this.scopes)
     this.members = new Members(limits, this.meta)
+    this.quotas = new Quotas(limits, this.meta, this.members)
   }
 
   /** The next fencing token. It never repeats and never goes back. */
@@ -63,6 +66,7 @@ export class State {
     this.waiters.loaded(this.time.nowMs)
     this.endings.loaded()
     this.scopes.loaded()
+    this.quotas.loaded()
     for (const record of this.records.loaded()) this.waiters.get(record.ref)!.record = record
   }
 }

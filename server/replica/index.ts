@@ -1,5 +1,6 @@
 export * from './batch.js'
 export * from './clusterclock.js'
+export * from './draws.js'
 export * from './forwards.js'
 export * from './gathering.js'
 export * from './inbound.js'

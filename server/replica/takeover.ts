@@ -46,7 +46,8 @@ export class Takeover {
     if (transfer === null || transfer.from !== from || transfer.id !== id) {
       // The rest of a transfer that was given up.
       if (seq !== 0) return
-      this.#giveUp()
+      // Who sends the other one must not wait: a late piece of a deposed leader's may have come in between.
+      if (transfer !== null) this.#refuse(transfer, `another one comes from ${from}`)
       const incoming = this.#options.store.receiveSnapshot()
       transfer = { from, id, incoming, next: 0, installing: false, work: Promise.resolve() }
       this.#transfer = transfer

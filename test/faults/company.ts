@@ -68,4 +68,12 @@ export const companyFaults: readonly Fault[] = [
     replace: 'snapshotRest: 0,',
     tests: [test('catchingup')],
   },
+  {
+    name: 'replica: a snapshot that another one has displaced is given up in silence',
+    claim: 'a late piece of a snapshot from who led before makes nobody wait',
+    file: 'server/replica/takeover.ts',
+    find: 'if (transfer !== null) this.#refuse(',
+    replace: 'if (transfer !== null && transfer.next < 0) this.#refuse(',
+    tests: [test('catchingup')],
+  },
 ]

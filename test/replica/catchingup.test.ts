@@ -1,10 +1,11 @@
 /** A member that has much to catch up with leaves time to others, and is never deaf meanwhile. */
+import { CHANNEL } from '@leasehold/server/ports'
 import { REPLICA_LIMITS, type ReplicaOptions } from '@leasehold/server/replica'
 import t from 'tap'
 import { Cluster, type Member } from './cluster.js'
 import { acquire, agree } from './commands.js'
 
-const { applyBytes, behindEntries, breathMsMax, snapshotRest, snapshotRestMsMax } = REPLICA_LIMITS
+const { applyBytes, behindEntries, breathMsMax, snapshotRest, snapshotRestMsMax, snapshotStallMsMax } = REPLICA_LIMITS
 const TOGETHER = 20
 
 /** Three members; one of them was cut off while so many large batches were committed, and is back. */
@@ -88,12 +89,11 @@ t.test('what was committed meanwhile is applied a share at a time, with a rest a
   await cluster.close()
 })
 
-t.test('after each chunk of a snapshot its receiver rests, twice as long as it worked', async (t) => {
-  const { cluster, behind } = await missed(80, { tailEntries: 8 })
-  const { real, work } = busyClock(behind)
-  const { store } = behind
+/** The pieces of snapshots as a member takes them, each of which takes it so long; a millisecond where nothing is said. */
+function piecesOf(member: Member, took: readonly number[]) {
+  const { real, work } = busyClock(member)
+  const { store } = member
   const receive = store.receiveSnapshot.bind(store)
-  const took = [4, 4, 500]
   const taken: { atMs: number; tookMs: number }[] = []
   store.receiveSnapshot = () => {
     const incoming = receive()
@@ -106,6 +106,13 @@ t.test('after each chunk of a snapshot its receiver rests, twice as long as it w
     }
     return incoming
   }
+  return taken
+}
+
+t.test('after each chunk of a snapshot its receiver rests, twice as long as it worked', async (t) => {
+  const { cluster, behind } = await missed(80, { tailEntries: 8 })
+  const took = [4, 4, 500]
+  const taken = piecesOf(behind, took)
   cluster.network.heal()
   await upToDate(cluster, behind)
   t.ok(taken.length > took.length + 1, `${taken.length} chunks`)
@@ -114,6 +121,29 @@ t.test('after each chunk of a snapshot its receiver rests, twice as long as it w
     t.ok(restMs >= Math.min(snapshotRest * tookMs, snapshotRestMsMax), `${restMs} ms after ${tookMs}`)
     t.ok(restMs < 2 * snapshotRestMsMax)
   }
+  await agree(t, cluster)
+  await cluster.close()
+})
+
+t.test('a late piece of a snapshot from who led before makes nobody wait', async (t) => {
+  const { cluster, behind } = await missed(80, { tailEntries: 8 })
+  const late = cluster.followers.find((one) => one !== behind)!
+  piecesOf(behind, [4, 4, 4])
+  let came = false
+  cluster.network.swallow = ({ from, to, channel, bytes }) => {
+    if (to !== behind.peer || channel !== CHANNEL.bulk || came) return false
+    came = true
+    // The first piece again, as another member would have sent it, just after the leader's.
+    behind.clock.after(1, () => cluster.network.deliver({ from: late.peer, to, channel, bytes }))
+    t.equal(from, cluster.leader.peer)
+    return false
+  }
+  cluster.network.heal()
+  const healedMs = behind.clock.monotonicMs()
+  await upToDate(cluster, behind)
+  const tookMs = behind.clock.monotonicMs() - healedMs
+  t.ok(came)
+  t.ok(tookMs < snapshotStallMsMax / 4, `${tookMs} ms`)
   await agree(t, cluster)
   await cluster.close()
 })
