@@ -15,6 +15,7 @@ import {
   parseCommand,
   QUEUED,
   type Sender,
+  type TakeRequest,
 } from '@leasehold/protocol'
 import type { Recipient } from '../replica/index.js'
 import type { Intake } from './intake.js'
@@ -72,6 +73,8 @@ export class Lane implements Recipient {
   #inFlightBytes = 0
   #waiting = 0
   #pages = 0
+  /** Takes that are not answered yet. */
+  #takes = 0
 
   constructor(intake: Intake, sender: Sender, outlet: Outlet, quiet: boolean) {
     this.#intake = intake
@@ -133,6 +136,18 @@ export class Lane implements Recipient {
     }
   }
 
+  /** One checked take, from HTTP. Where it is not let in, that is its answer. */
+  takeTokens(request: TakeRequest, bytes: number, remainingMs: number): void {
+    const refusal = this.#judge(OP.take, bytes, remainingMs)
+    if (refusal !== null) {
+      this.#refuse(OP.take, 0, 1, refusal, detailOf(refusal, remainingMs))
+      return
+    }
+    const slot = this.#occupy(OP.take, { id: 0, attempt: 1, bodyBytes: bytes })
+    this.#takes++
+    this.#intake.quotas.take(request, this, ticketOf(slot), 1, this.#nowMs + remainingMs)
+  }
+
   /** The requests of a frame are over: starts its reads, all behind one barrier, and sends what is answered already. */
   end(): void {
     if (this.#reads.length > 0) {
@@ -172,6 +187,7 @@ export class Lane implements Recipient {
     if (this.#closed) return
     this.#closed = true
     if (this.#inFlight + this.#waiting > 0) this.#intake.replica.detach(this)
+    if (this.#takes > 0) this.#intake.quotas.detach(this)
     for (const slot of this.#slots) {
       if (slot.op === 0) continue
       if (!this.#quiet) this.#intake.telemetry.request(opName(slot.op), 'gone', '')
@@ -251,6 +267,7 @@ export class Lane implements Recipient {
       if (slot.key !== null && this.#queued.get(slot.key) === slot) this.#queued.delete(slot.key)
     } else this.#leaveFlight(slot)
     if (isPage(slot.op)) this.#pages--
+    if (slot.op === OP.take) this.#takes--
     slot.op = 0
     slot.waiting = false
     slot.key = null

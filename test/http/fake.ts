@@ -183,7 +183,7 @@ export class FakeReplica implements Replica {
   async close(): Promise<void> {}
 }
 
-/** Every acquire and renew is granted with token 7, everything else is fine. */
+/** Every acquire and renew is granted with token 7, every quota has version 3, everything else is fine. */
 export function granting(command: ClientCommand): Reply {
   switch (command.op) {
     case OP.acquire:
@@ -194,6 +194,9 @@ export function granting(command: ClientCommand): Reply {
       return { code: OK, fields: [fencingToken(7), false] }
     case OP.cancelWait:
       return { code: OK, fields: [] }
+    case OP.quotaSet:
+    case OP.quotaDelete:
+      return { code: OK, fields: [3, false] }
     default:
       return { code: OK, fields: [false] }
   }
