@@ -75,10 +75,11 @@ export class Intake {
 
   /**
    * Judges a request by its header alone. Null lets it in.
-   * Giving up a wait is let in even while draining: it only ever makes room.
+   * Giving up a wait is let in even while draining: it only ever makes room. So is a draw: it may give tokens back, and the desk
+   * knows how long it gives any.
    */
   judge(op: Op, bytes: number, remainingMs: number): Refusal | null {
-    if (this.#draining && op !== OP.cancelWait) return 'SHUTTING_DOWN'
+    if (this.#draining && op !== OP.cancelWait && op !== OP.draw) return 'SHUTTING_DOWN'
     if (remainingMs <= 0) return 'OVERLOADED'
     if (this.inFlight >= this.limits.inFlightMax) return 'OVERLOADED'
     if (this.inFlightBytes + bytes > this.limits.inFlightBytesMax) return 'OVERLOADED'

@@ -13,6 +13,8 @@ import {
   type Op,
   ProtocolError,
   parseCommand,
+  parseDraw,
+  parseTake,
   QUEUED,
   type Sender,
   type TakeRequest,
@@ -74,7 +76,8 @@ export class Lane implements Recipient {
   #waiting = 0
   #pages = 0
   /** Takes that are not answered yet. */
-  #takes = 0
+  /** Has taken or drawn: the desk may keep something for it. */
+  #usesQuotas = false
 
   constructor(intake: Intake, sender: Sender, outlet: Outlet, quiet: boolean) {
     this.#intake = intake
@@ -113,7 +116,8 @@ export class Lane implements Recipient {
     }
     try {
       const fields = request.fields()
-      if (op <= OP.cancelWait) this.#submit(parseCommand(op, fields, this.#sender), request)
+      if (op <= OP.quotaDelete) this.#submit(parseCommand(op, fields, this.#sender), request)
+      else if (op === OP.take || op === OP.draw) this.#quotas(op, fields, request)
       else this.#read(op, parseQuery(op, fields), request)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
@@ -143,9 +147,7 @@ export class Lane implements Recipient {
       this.#refuse(OP.take, 0, 1, refusal, detailOf(refusal, remainingMs))
       return
     }
-    const slot = this.#occupy(OP.take, { id: 0, attempt: 1, bodyBytes: bytes })
-    this.#takes++
-    this.#intake.quotas.take(request, this, ticketOf(slot), 1, this.#nowMs + remainingMs)
+    this.#takeFrom(request, { id: 0, attempt: 1, remainingMs, bodyBytes: bytes })
   }
 
   /** The requests of a frame are over: starts its reads, all behind one barrier, and sends what is answered already. */
@@ -187,7 +189,7 @@ export class Lane implements Recipient {
     if (this.#closed) return
     this.#closed = true
     if (this.#inFlight + this.#waiting > 0) this.#intake.replica.detach(this)
-    if (this.#takes > 0) this.#intake.quotas.detach(this)
+    if (this.#usesQuotas) this.#intake.quotas.detach(this)
     for (const slot of this.#slots) {
       if (slot.op === 0) continue
       if (!this.#quiet) this.#intake.telemetry.request(opName(slot.op), 'gone', '')
@@ -212,6 +214,24 @@ export class Lane implements Recipient {
     const slot = this.#occupy(command.op, from)
     slot.key = key
     this.#intake.replica.submit(command, this, ticketOf(slot), from.attempt, this.#nowMs + from.remainingMs)
+  }
+
+  /** Throws ProtocolError for a body that is none. */
+  #quotas(op: typeof OP.take | typeof OP.draw, fields: readonly unknown[], from: Incoming): void {
+    if (op === OP.take) {
+      this.#takeFrom(parseTake(fields), from)
+      return
+    }
+    const request = parseDraw(fields)
+    this.#usesQuotas = true
+    const ticket = ticketOf(this.#occupy(OP.draw, from))
+    this.#intake.quotas.draw(request, this, this, ticket, from.attempt, this.#nowMs + from.remainingMs)
+  }
+
+  #takeFrom(request: TakeRequest, from: Pick<Incoming, 'id' | 'attempt' | 'remainingMs' | 'bodyBytes'>): void {
+    this.#usesQuotas = true
+    const ticket = ticketOf(this.#occupy(OP.take, from))
+    this.#intake.quotas.take(request, this, ticket, from.attempt, this.#nowMs + from.remainingMs)
   }
 
   /** A place in a queue that is taken over is no new one. */
@@ -267,7 +287,6 @@ export class Lane implements Recipient {
       if (slot.key !== null && this.#queued.get(slot.key) === slot) this.#queued.delete(slot.key)
     } else this.#leaveFlight(slot)
     if (isPage(slot.op)) this.#pages--
-    if (slot.op === OP.take) this.#takes--
     slot.op = 0
     slot.waiting = false
     slot.key = null
@@ -339,7 +358,8 @@ export class Lane implements Recipient {
   }
 }
 
-const isPage = (op: Op | 0): boolean => op === OP.list || op === OP.history
+const PAGES: ReadonlySet<Op | 0> = new Set([OP.list, OP.history, OP.quotaList, OP.quotaTop])
+const isPage = (op: Op | 0): boolean => PAGES.has(op)
 
 /** What names a waiter, for those who wait and those who give a wait up. */
 function keyOf(command: ClientCommand): number | string | null {

@@ -19,3 +19,11 @@ export interface KeyedAdmission {
   tick(nowMs: number): void
   close(): void
 }
+
+/** Of a member that decides about no keys. */
+export const noKeys: KeyedAdmission = {
+  admit: () => ({ admitted: false, retryAfterMs: 1_000, remaining: 0, resetMs: 1_000 }),
+  top: () => ({ keys: [], totalPerS: 0 }),
+  tick() {},
+  close() {},
+}

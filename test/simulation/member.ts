@@ -5,7 +5,7 @@
 import { memberOf, type PeerId, peerIdOf } from '@leasehold/protocol'
 import { foundingEntry, type MachineLimits } from '@leasehold/server/machine'
 import { silent, type Telemetry, type Transport } from '@leasehold/server/ports'
-import { createQuotas, type KeyedAdmission } from '@leasehold/server/quota'
+import { createQuotas, noKeys } from '@leasehold/server/quota'
 import { createReplica, type LogFollower, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { formDirectory, openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
 import type { VirtualNetwork } from '../support/virtualnetwork.js'
@@ -49,14 +49,6 @@ export interface MemberParts {
   readonly resigns: (member: Member) => void
   /** Of every directory that there ever was. */
   readonly durables: Map<PeerId, Durable>
-}
-
-/** Nobody asks by key in these worlds. */
-const NO_KEYS: KeyedAdmission = {
-  admit: () => ({ admitted: false, retryAfterMs: 1, remaining: 0, resetMs: 0 }),
-  top: () => ({ keys: [], totalPerS: 0 }),
-  tick() {},
-  close() {},
 }
 
 export class Member {
@@ -224,7 +216,7 @@ export class Member {
     const replica: Replica = await createReplica({ ...plan.replica, ...parts })
     if (!process.alive) return
     this.#note('serves')
-    const desk = createQuotas({ replica, clock, random: this.#chances.fork(), telemetry: silent, keyed: NO_KEYS })
+    const desk = createQuotas({ replica, clock, random: this.#chances.fork(), telemetry: silent, keyed: noKeys })
     this.host = { name: this.name, process, replica, desk, monotonicMs: () => clock.monotonicMs() }
   }
 
