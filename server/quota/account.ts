@@ -24,6 +24,8 @@ export class Account {
   readonly clients = new Set<ClientTab>()
   #reportedSpent = 0
   #reportedReturned = 0
+  /** That the cluster had left to be drawn, as of the last draw. */
+  available = 0
   /** Nothing is to be had before. */
   exhaustedUntilMs = 0
   /** Requests that wait for tokens of it. */
@@ -51,6 +53,11 @@ export class Account {
     this.view = view
     const halfLifeMs = burstOf(view.spec) / (4 * tokensPerMsOf(view.spec))
     this.cycleMs = Math.min(Math.max(halfLifeMs, L.cycleMsMin), L.cycleMsMax)
+  }
+
+  /** Tokens that are left, as far as is known here. */
+  get remaining(): number {
+    return this.free + this.available
   }
 
   /** Somebody asks for so many, whether or not they are there. */
@@ -82,7 +89,8 @@ export class Account {
   }
 
   /** A draw was executed; it was asked for at `askedMs`. */
-  took({ tab, granted, drawn }: DrawOutcome, endMs: number, nowMs: number): void {
+  took({ tab, granted, drawn, available }: DrawOutcome, endMs: number, nowMs: number): void {
+    this.available = available
     if (granted === 0) return
     this.freeAt(nowMs)
     if (tab === this.tab) {

@@ -274,13 +274,13 @@ export class Quotas implements QuotaDesk {
     }
     if (upTo) account.spend(tokens)
     else for (const need of needs) need.account.spend(need.tokens)
-    this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, account.free, 'exact')
+    this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, account.remaining, 'exact')
     return true
   }
 
   #wait(ask: Ask, nowMs: number): void {
     if (this.#deniedFor(ask, nowMs)) return
-    if (this.#cannotSay(nowMs)) this.#withoutLeader(ask, nowMs)
+    if (this.#cannotSay(nowMs)) this.#withoutLeader(ask)
     else if (this.#asks.count >= L.waitingMax) this.#answers.refuse(ask.to, ask.id, ask.attempt, 'OVERLOADED', CROWDED)
     else {
       this.#asks.add(ask)
@@ -304,7 +304,7 @@ export class Quotas implements QuotaDesk {
     if (ask.session !== null) this.#answerClient(ask, 0, nowMs)
     else if (ask.needs.every((need) => need.account.view.spec.shadow)) {
       this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, 0, this.#shadow())
-    } else this.#answers.exceed(ask.to, ask.id, ask.attempt, account.view, retryAfterMs, account.free)
+    } else this.#answers.exceed(ask.to, ask.id, ask.attempt, account.view, retryAfterMs, account.remaining)
   }
 
   /** Nobody leads, or nobody answers. */
@@ -313,12 +313,12 @@ export class Quotas implements QuotaDesk {
     return this.#replica.leaderPeer === null && !this.#replica.ready
   }
 
-  #withoutLeader(ask: Ask, nowMs: number): void {
+  #withoutLeader(ask: Ask): void {
     const [{ account, tokens }] = ask.needs as readonly [Need, ...Need[]]
     const allows = ({ account: { view } }: Need) => view.spec.shadow || view.spec.whenUnavailable === 'allow'
     if (ask.session === null && ask.needs.every(allows)) {
       this.#unavailable++
-      this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, account.freeAt(nowMs), 'unavailable')
+      this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, account.remaining, 'unavailable')
     } else this.#answers.refuse(ask.to, ask.id, ask.attempt, 'NO_QUORUM', UNAVAILABLE)
   }
 
@@ -474,7 +474,7 @@ export class Quotas implements QuotaDesk {
     const silent = this.#cannotSay(nowMs)
     this.#asks.settle((ask) => {
       if (nowMs >= ask.deadlineMs) this.#answers.refuse(ask.to, ask.id, ask.attempt, 'OVERLOADED', LATE)
-      else if (silent) this.#withoutLeader(ask, nowMs)
+      else if (silent) this.#withoutLeader(ask)
       else return false
       return true
     })
