@@ -128,17 +128,26 @@ export const quotaCodec: Codec<Quota> = {
       const bandwidth = { tokens: fields.int(), perMs: fields.int(), burst: fields.int() }
       return bucketOf(bandwidth, fields.int(), fields.int())
     })
-    const left = fields.rest()
-    const { spec, end } = quotaOfFields(left, 0)
-    if (end !== left.length || (levels.length > 0 && levels.length !== spec.bandwidths.length)) {
-      throw new Error(`stored row quotas/${name}: a shape that this version does not know`)
-    }
+    const spec = specOf(name, fields.rest())
+    if (levels.length !== (spec.perKey ? 0 : spec.bandwidths.length)) throw unknown(name)
     const buckets = levels.map(({ micro, rest }, at) => bucketOf(spec.bandwidths[at]!, micro, rest))
     const due = { endMs: 0, placedMs: 0, slot: 0 }
     const is = { name, version, spec, buckets, retired, outstanding, refilledMs, deleted: deleted === DELETED }
     return { saved: 0, change: -1, ...due, ...is }
   },
 }
+
+function specOf(name: string, fields: readonly unknown[]): QuotaSpec {
+  try {
+    const { spec, end } = quotaOfFields(fields, 0)
+    if (end === fields.length) return spec
+  } catch {
+    // as below
+  }
+  throw unknown(name)
+}
+
+const unknown = (name: string) => new Error(`stored row quotas/${name}: a shape that this version does not know`)
 
 function list<T>(fields: FieldReader, item: () => T): T[] {
   const items: T[] = []

@@ -221,7 +221,9 @@ export class Quotas {
 
   /** Its time is over: what is left of it counts as spent. */
   end(tab: Tab): void {
-    this.#settle(tab, outstandingOf(tab), 0)
+    const left = outstandingOf(tab)
+    // A quota that was deleted may be gone by now, where nothing of it was outstanding.
+    if (left > 0) this.#settle(tab, left, 0)
     this.#ending.remove(tab)
     this.tabs.remove(tabKey(tab.run, tab.quota), tab)
   }
