@@ -92,6 +92,8 @@ export class Quota implements AsyncDisposable {
   #shadow = false
   #whenUnavailable: WhenUnavailable = 'deny'
   #exhaustedUntilMs = 0
+  /** Nobody answered, and nobody has since; asked again from this moment on. */
+  #unavailable = false
   #unavailableUntilMs = 0
   // Demand, in tokens a millisecond.
   #asked = 0
@@ -227,11 +229,11 @@ export class Quota implements AsyncDisposable {
     if (this.#exhaustedUntilMs > nowMs) {
       return this.#shadow ? this.#shadowed() : denied('empty', this.#exhaustedUntilMs - nowMs)
     }
-    if (this.#unavailableUntilMs > nowMs) {
-      const reason = denied('unavailable', this.#unavailableUntilMs - nowMs)
-      return this.#whenUnavailable === 'allow' || this.#shadow ? this.#allowed() : reason
-    }
     if (!this.#closed) this.#draw(Math.max(tokens, this.#advance()), nowMs)
+    if (this.#unavailable) {
+      if (this.#whenUnavailable === 'allow' || this.#shadow) return this.#allowed()
+      return denied('unavailable', Math.max(COLD_RETRY_MS, this.#unavailableUntilMs - nowMs))
+    }
     if (this.#shadow) return this.#shadowed()
     return denied(this.#tab === null ? 'cold' : 'empty', COLD_RETRY_MS)
   }
@@ -307,6 +309,7 @@ export class Quota implements AsyncDisposable {
     this.#limit = limit
     this.#shadow = shadow
     this.#whenUnavailable = whenUnavailable
+    this.#unavailable = false
     this.#unavailableUntilMs = 0
     this.#exhaustedUntilMs = retryAfterMs > 0 ? nowMs + retryAfterMs : 0
     if (number !== 0) {
@@ -327,6 +330,7 @@ export class Quota implements AsyncDisposable {
       this.#hold(false)
       return
     }
+    this.#unavailable = true
     this.#unavailableUntilMs = nowMs + Math.max(UNAVAILABLE_MS, error.retryAfterMs ?? 0)
     const allow = this.#whenUnavailable === 'allow' || this.#shadow
     if (allow) for (const one of this.#waiting.splice(0)) one.done({ taken: one.tokens, how: this.#allowedHow() })

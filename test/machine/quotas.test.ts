@@ -1,5 +1,6 @@
 /** Quotas in the machine: specifications, levels, tabs, and who gets what. */
 import { type Claim, type ERRORS, INTERNAL_OP, OK, OP, type QuotaSpec } from '@leasehold/protocol'
+import { Machine } from '@leasehold/server/machine'
 import t from 'tap'
 import { codeOf, reloaded, request, stored } from './driver.js'
 import { per, QuotaWorld, remove, set, specOf } from './quotaworld.js'
@@ -299,6 +300,25 @@ t.test('what does not fit in among the others is refused with a word', async (t)
   w.draw('n1', {}, [{ quota: 'e', tab: 2, spent: 1, returned: 0 }])
   t.equal(w.do(set('e', keyed())).code, OK)
   t.match(w.machine.quota('e'), { available: 0, spec: { perKey: true } })
+})
+
+t.test('a bucket that cannot be is noticed before anything comes of it', async (t) => {
+  const w = new QuotaWorld()
+  w.do(set('q', PLAIN))
+  for (const wrong of [
+    [-1, 0],
+    [1, -5],
+  ]) {
+    const rows = stored(w.machine).map(([table, key, fields]) => {
+      if (table !== 'quotas') return [table, key, fields] as const
+      return [table, key, fields.with(5, wrong[0]!).with(2, wrong[1]!)] as const
+    })
+    const broken = new Machine()
+    for (const [name, key, fields] of rows) broken.tables.find((table) => table.name === name)!.load(key, fields, 1)
+    const at = new QuotaWorld()
+    at.machine = broken
+    t.throws(() => at.entryOf(set('q', { ...PLAIN, weight: 9 })), /quota q: /, String(wrong))
+  }
 })
 
 t.test('time must move on while a tab is open or a bucket fills, and not after', async (t) => {

@@ -5,6 +5,7 @@ import {
   type Command,
   type Draw,
   INTERNAL_OP,
+  logIndex,
   OP,
   QUOTA_DEFAULTS,
   type QuotaDelete,
@@ -57,6 +58,11 @@ export class QuotaWorld extends Driver {
   admit(member: string): void {
     this.runs.set(member, this.ask(this.nowMs, admitRun(member)).fields[0] as number)
     this.#seqs.set(member, 0)
+  }
+
+  /** At the machine's own time, after all that it has seen. */
+  entryOf(command: Command): Applied {
+    return this.machine.apply({ ...this.entry(this.machine.timeMs, [command]), index: logIndex(1_000) })
   }
 
   do(command: Command): Reply {

@@ -92,6 +92,11 @@ t.test('who wants less than his share has it, the others have as much as each ot
   const most = LIMITS.quotaTokensMax
   t.same(share(most, [most, most, most], [1_000, 999, 1]), [500_000_000, 499_500_000, 500_000])
   const huge = Number.MAX_SAFE_INTEGER
+  t.same(
+    share(huge, [huge, huge - 1, huge], [1, 1_000, 1_000]).map((one) => Math.round((one * 2_001) / huge)),
+    [1, 1_000, 1_000],
+  )
+  t.same(share(huge, [huge, 1], [1_000, 1]), [huge - 1, 1])
   t.same(share(huge, [huge, huge], [1_000, 1_000]), [(huge + 1) / 2, (huge - 1) / 2])
 })
 
