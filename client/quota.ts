@@ -2,13 +2,12 @@
  * A quota as this process takes from it. Decisions are made here, from tokens that a member has passed on; more are drawn on use, one request
  * at a time, for all who wait. Nothing happens while nobody takes. Must never admit from a tab whose time is over.
  */
-import { checkCost, type DrawnFields, durationMs, OP, type WhenUnavailable } from '@leasehold/protocol'
+import { checkCost, type DrawnFields, durationMs, type WhenUnavailable } from '@leasehold/protocol'
 import { onAbort } from './abort.js'
 import { outcomeError } from './ask.js'
-import { Call } from './call.js'
 import type { Core } from './core.js'
-import { Due } from './deadline.js'
 import { aborted, closed, LeaseholdError, refusedHere } from './errors.js'
+import { Alarm, DrawCall } from './quotacall.js'
 import { Tab } from './quotatab.js'
 import type { QuotaCounts, Taken, TakeOptions, TryTaken } from './quotatypes.js'
 import type { Mark } from './validity.js'
@@ -36,43 +35,6 @@ interface Waiting {
   readonly untilMs: number
   readonly done: (taken: Taken) => void
   readonly failed: (error: LeaseholdError) => void
-}
-
-/** One request for tokens, and a report of what became of others. */
-class DrawCall extends Call {
-  override readonly op = OP.draw
-  readonly #body: () => readonly unknown[]
-  readonly #told: (code: number, fields: readonly unknown[], mark: Mark) => void
-  readonly #lost: (error: LeaseholdError) => void
-
-  constructor(body: DrawCall['fields'], told: DrawCall['answered'], lost: DrawCall['failed'], holds: boolean) {
-    super()
-    this.#body = body
-    this.#told = told
-    this.#lost = lost
-    this.holds = holds
-  }
-  override fields(): readonly unknown[] {
-    return this.#body()
-  }
-  override answered(code: number, fields: readonly unknown[], mark: Mark): void {
-    this.#told(code, fields, mark)
-  }
-  override failed(error: LeaseholdError): void {
-    this.#lost(error)
-  }
-}
-
-/** Stands in the wheel for the next moment at which those who wait can hope for something. */
-class Alarm extends Due {
-  readonly #ring: (nowMs: number) => void
-  constructor(ring: (nowMs: number) => void) {
-    super()
-    this.#ring = ring
-  }
-  override due(nowMs: number): void {
-    this.#ring(nowMs)
-  }
 }
 
 export class Quota implements AsyncDisposable {

@@ -2,7 +2,7 @@
 import { createIntake, type Intake } from '@leasehold/server/intake'
 import { Machine } from '@leasehold/server/machine'
 import { silent } from '@leasehold/server/ports'
-import { createQuotas, noKeys, type QuotaDesk } from '@leasehold/server/quota'
+import { createQuotas, type QuotaDesk } from '@leasehold/server/quota'
 import { createReplica, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { createSessions, type Sessions, type Socket, type SocketHandle } from '@leasehold/server/session'
 import { type MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
@@ -31,7 +31,7 @@ export class TestMember implements Acceptor {
     this.replica = replica
     this.#store = store
     const shared = { replica, clock: machine, telemetry: silent }
-    this.#quotas = createQuotas({ ...shared, random, keyed: noKeys })
+    this.#quotas = createQuotas({ ...shared, random })
     this.#intake = createIntake({ ...shared, random, quotas: this.#quotas })
     this.#sessions = createSessions({ ...shared, intake: this.#intake, info: { leaderUrl: null } })
   }

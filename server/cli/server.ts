@@ -8,7 +8,7 @@ import { memberOf, peerIdOf } from '@leasehold/protocol'
 import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
 import { answerAsFormed, Door, TcpTransport } from '../peers/index.js'
-import { createQuotas, noKeys } from '../quota/index.js'
+import { createQuotas } from '../quota/index.js'
 import { RaftLog, type RetentionOptions, Shell } from '../replica/index.js'
 import { backupBytes, HEADROOM, Headroom, openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
@@ -116,7 +116,7 @@ async function opened(config: ServerConfig, closing: (close: () => Promise<void>
     ...shared,
   })
   closing(() => replica.close())
-  const quotas = createQuotas({ replica, keyed: noKeys, ...shared })
+  const quotas = createQuotas({ replica, ...shared })
   closing(() => quotas.close(realClock.monotonicMs() + GIVE_BACK_MS_MAX))
   const http = await createHttp({
     replica,

@@ -207,8 +207,9 @@ export class Lane implements Recipient {
     return this.#intake.judge(op, bytes, remainingMs)
   }
 
-  /** Throws ProtocolError LIMIT_REACHED for one waiter too many. */
+  /** Throws ProtocolError: LIMIT_REACHED for one waiter too many, INVALID_ARGUMENT for what is not served here. */
   #submit(command: ClientCommand, from: Pick<Incoming, 'id' | 'attempt' | 'remainingMs' | 'bodyBytes'>): void {
+    if (command.op === OP.quotaSet && command.spec.perKey) throw new ProtocolError('INVALID_ARGUMENT', NO_KEYS)
     const key = keyOf(command)
     if (command.op === OP.acquire && key !== null) this.#checkWaiters(key)
     const slot = this.#occupy(command.op, from)
@@ -357,6 +358,8 @@ export class Lane implements Recipient {
     })
   }
 }
+
+const NO_KEYS = 'perKey must be false: buckets by key are not served by this version'
 
 const PAGES: ReadonlySet<Op | 0> = new Set([OP.list, OP.history, OP.quotaList, OP.quotaTop])
 const isPage = (op: Op | 0): boolean => PAGES.has(op)

@@ -5,7 +5,7 @@
  * drawn = free + passed on + spent + returned, always.
  */
 import { burstOf, type QuotaView, type TabReport, tokensPerMsOf } from '@leasehold/protocol'
-import type { DrawOutcome } from '../machine/index.js'
+import type { DrawOutcome } from '../replica/index.js'
 import type { ClientTab } from './clienttabs.js'
 import { QUOTA_LIMITS as L } from './limits.js'
 

@@ -1,4 +1,3 @@
 export * from './desk.js'
-export * from './keyedadmission.js'
 export * from './limits.js'
 export { createQuotas, type QuotasOptions } from './quotas.js'

@@ -4,43 +4,35 @@
  * as this member's clock, less drift, has it. Must never say that a token was spent or returned which somebody may still spend.
  */
 import {
-  burstOf,
   type DrawRequest,
   LIMITS,
-  OK,
   ProtocolError,
   QUOTA_FORMAT,
-  share,
   TAKE,
   type TakeItem,
-  type TakenHow,
   type TakeRequest,
   type TopQuery,
   type Want,
 } from '@leasehold/protocol'
-import type { Drawn } from '../machine/index.js'
 import type { Clock, Random, Telemetry } from '../ports/index.js'
-import type { Recipient, Replica } from '../replica/index.js'
+import type { Drawn, Recipient, Replica } from '../replica/index.js'
 import { Account } from './account.js'
 import { Answers } from './answers.js'
 import { type Ask, Asks, type Need } from './asks.js'
 import { claimsOf } from './claims.js'
-import { ClientTabs } from './clienttabs.js'
 import type { QuotaDesk, Top } from './desk.js'
-import type { KeyedAdmission } from './keyedadmission.js'
 import { QUOTA_LIMITS as L } from './limits.js'
 import { Rules } from './rules.js'
+import { Serving } from './serving.js'
 
 export interface QuotasOptions {
   readonly replica: Replica
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: Telemetry
-  readonly keyed: KeyedAdmission
 }
 
 const GOING = { code: 'SHUTTING_DOWN', message: 'this member is shutting down; nothing was taken' } as const
-const UNAVAILABLE = 'nobody can say now whether there are tokens; nothing was taken'
 const CROWDED = 'too many requests wait for tokens; nothing was taken'
 const LATE = 'the deadline passed while the request waited for tokens; nothing was taken'
 
@@ -48,12 +40,11 @@ export class Quotas implements QuotaDesk {
   readonly #replica: Replica
   readonly #clock: Clock
   readonly #telemetry: Telemetry
-  readonly #keyed: KeyedAdmission
   readonly #accounts = new Map<string, Account>()
-  readonly #tabs = new ClientTabs()
   readonly #asks = new Asks()
   readonly #answers: Answers
   readonly #rules: Rules
+  readonly #serving: Serving
   readonly #stops: (() => void)[]
   /** The draw under way, and when it was asked for; 0: none. */
   #seq = 0
@@ -63,17 +54,14 @@ export class Quotas implements QuotaDesk {
   #draining = false
   #closed = false
   #idle: (() => void) | null = null
-  /** Admitted although there were no tokens, by right of their quota. */
-  #shadowed = 0
-  #unavailable = 0
 
-  constructor({ replica, clock, random, telemetry, keyed }: QuotasOptions) {
+  constructor({ replica, clock, random, telemetry }: QuotasOptions) {
     this.#replica = replica
     this.#clock = clock
     this.#answers = new Answers(random)
     this.#rules = new Rules(replica)
+    this.#serving = new Serving(this.#answers)
     this.#telemetry = telemetry
-    this.#keyed = keyed
     this.#stops = [replica.onDrawn((drawn) => this.#drawn(drawn))]
   }
 
@@ -88,17 +76,16 @@ export class Quotas implements QuotaDesk {
     }
     const needs = this.#needsOf(items, nowMs)
     if (mode === TAKE.peek) {
-      this.#peek(items[0]!, needs[0], to, id, attempt, nowMs)
+      const { account } = needs[0]!
+      const left = account.freeAt(nowMs) + this.#replica.getQuota(account.name)!.available
+      this.#answers.admitted(to, id, attempt, account, 0, left, 'exact')
       return
     }
-    const keys = items.filter((item) => this.#rules.named(item) === null)
-    if (keys.length > 0 && !this.#admitKeys(keys, needs, to, id, attempt, nowMs)) return
-    if (needs.length === 0) return
     for (const { account, tokens } of needs) account.asks(tokens, nowMs)
     const ask: Ask = {
       ...{ needs, to, id, attempt, deadlineMs, sinceMs: nowMs, upTo: mode === TAKE.upTo, session: null, seq: 0 },
     }
-    if (this.#mayServe(ask) && this.#serve(ask, nowMs)) this.#watchLow(needs, nowMs)
+    if (this.#serving.mayServe(ask) && this.#serving.serve(ask, nowMs)) this.#watchLow(needs, nowMs)
     else this.#wait(ask, nowMs)
   }
 
@@ -113,33 +100,32 @@ export class Quotas implements QuotaDesk {
     }
     const account = this.#accountOf(quota, nowMs)
     account.freeAt(nowMs)
-    const tab = this.#tabs.find(session, account)
+    const tab = this.#serving.tabs.find(session, account)
     if (tab !== null && tab.number === number) account.reported(tab, spent, returned)
-    this.#tick(nowMs)
+    this.#tick()
     const ask: Ask = {
       needs: [{ account, tokens: wanted }],
       ...{ to, id, attempt, deadlineMs, sinceMs: nowMs, upTo: true, session, seq: 0 },
     }
     if (wanted === 0) {
-      this.#answerClient(ask, 0, nowMs)
+      this.#serving.answerClient(ask, 0, nowMs)
       return
     }
     account.asks(wanted, nowMs)
-    if (this.#mayServe(ask) && account.free >= wanted && account.endMs - nowMs >= L.passOnMsMin) this.#serve(ask, nowMs)
+    if (this.#serving.mayServe(ask) && account.free >= wanted && account.endMs - nowMs >= L.passOnMsMin)
+      this.#serving.serve(ask, nowMs)
     else this.#wait(ask, nowMs)
   }
 
   detach(to: Recipient): void {
     this.#asks.settle((ask) => ask.to === to)
-    this.#tabs.forget(to)
+    this.#serving.tabs.forget(to)
     this.#answers.forget(to)
   }
 
-  top({ name, limit }: TopQuery): Top {
-    const view = this.#replica.getQuota(name)
-    if (view === null) throw new ProtocolError('QUOTA_NOT_FOUND', `there is no quota ${name}`)
-    if (!view.spec.perKey) throw new ProtocolError('INVALID_ARGUMENT', `${name} has no keys`)
-    return this.#keyed.top(view, limit)
+  top({ name }: TopQuery): Top {
+    if (this.#replica.getQuota(name) === null) throw new ProtocolError('QUOTA_NOT_FOUND', `there is no quota ${name}`)
+    throw new ProtocolError('INVALID_ARGUMENT', `${name} has no keys`)
   }
 
   async close(untilMs: number): Promise<void> {
@@ -170,21 +156,12 @@ export class Quotas implements QuotaDesk {
     this.#disarm?.()
     this.#ticking?.()
     for (const stop of this.#stops) stop()
-    this.#keyed.close()
   }
 
-  // Judging
-
   #needsOf(items: readonly TakeItem[], nowMs: number): readonly Need[] {
-    if (items.length === 1) {
-      const name = this.#rules.named(items[0]!)
-      return name === null ? [] : [{ account: this.#accountOf(name, nowMs), tokens: items[0]!.cost }]
-    }
+    if (items.length === 1) return [{ account: this.#accountOf(items[0]!.quota, nowMs), tokens: items[0]!.cost }]
     const sums = new Map<string, number>()
-    for (const item of items) {
-      const name = this.#rules.named(item)
-      if (name !== null) sums.set(name, (sums.get(name) ?? 0) + item.cost)
-    }
+    for (const { quota, cost } of items) sums.set(quota, (sums.get(quota) ?? 0) + cost)
     return [...sums].map(([name, tokens]) => ({ account: this.#accountOf(name, nowMs), tokens }))
   }
 
@@ -197,90 +174,13 @@ export class Quotas implements QuotaDesk {
     }
     const account = new Account(view, nowMs)
     this.#accounts.set(name, account)
-    this.#tick(nowMs)
+    this.#tick()
     return account
-  }
-
-  /** Keys are decided at once; where exact quotas are asked for as well, these come first. False: it is answered. */
-  #admitKeys(
-    keys: readonly TakeItem[],
-    needs: readonly Need[],
-    to: Recipient,
-    id: number,
-    attempt: number,
-    nowMs: number,
-  ): boolean {
-    for (const { account, tokens } of needs) {
-      if (account.freeAt(nowMs) >= tokens) continue
-      account.asks(tokens, nowMs)
-      this.#soon(nowMs)
-      if (account.view.spec.shadow) continue
-      this.#answers.exceed(to, id, attempt, account.view, Math.max(1, account.exhaustedUntilMs - nowMs), account.free)
-      return false
-    }
-    let how: TakenHow = 'key'
-    let [remaining, resetMs, limit] = [Number.MAX_SAFE_INTEGER, 0, Number.MAX_SAFE_INTEGER]
-    for (const { quota, key, cost } of keys) {
-      const view = this.#replica.getQuota(quota)!
-      const decided = this.#keyed.admit(view, key!, cost)
-      if (!decided.admitted && !view.spec.shadow) {
-        this.#answers.exceed(to, id, attempt, view, decided.retryAfterMs, decided.remaining)
-        return false
-      }
-      if (!decided.admitted) how = this.#shadow()
-      remaining = Math.min(remaining, decided.remaining)
-      resetMs = Math.max(resetMs, decided.resetMs)
-      limit = Math.min(limit, burstOf(view.spec))
-    }
-    if (needs.length > 0) return true
-    let taken = 0
-    for (const { cost } of keys) taken += cost
-    this.#answers.reply(to, id, attempt, OK, [taken, remaining, limit, resetMs, how])
-    return false
-  }
-
-  #peek(item: TakeItem, need: Need | undefined, to: Recipient, id: number, attempt: number, nowMs: number): void {
-    if (need === undefined) {
-      const view = this.#replica.getQuota(item.quota)!
-      const limit = burstOf(view.spec)
-      this.#answers.reply(to, id, attempt, OK, [0, limit, limit, 0, 'key'])
-      return
-    }
-    const { account } = need
-    const view = this.#replica.getQuota(account.name)!
-    this.#answers.admitted(to, id, attempt, account, 0, account.freeAt(nowMs) + view.available, 'exact')
-  }
-
-  // Serving
-
-  /** Nobody waits in front of it. */
-  #mayServe({ needs }: Ask): boolean {
-    for (const { account } of needs) if (account.waiting > 0) return false
-    return true
-  }
-
-  /** From what is here; false where that is not enough. */
-  #serve(ask: Ask, nowMs: number, most = Number.MAX_SAFE_INTEGER): boolean {
-    const { needs, upTo, session } = ask
-    for (const { account, tokens } of needs) {
-      const free = Math.min(most, account.freeAt(nowMs))
-      if (upTo ? free === 0 : free < tokens) return false
-    }
-    const [{ account, tokens: wanted }] = needs as readonly [Need, ...Need[]]
-    const tokens = upTo ? Math.min(wanted, account.free, most) : wanted
-    if (session !== null) {
-      this.#answerClient(ask, tokens, nowMs)
-      return true
-    }
-    if (upTo) account.spend(tokens)
-    else for (const need of needs) need.account.spend(need.tokens)
-    this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, account.remaining, 'exact')
-    return true
   }
 
   #wait(ask: Ask, nowMs: number): void {
     if (this.#deniedFor(ask, nowMs)) return
-    if (this.#cannotSay(nowMs)) this.#withoutLeader(ask)
+    if (this.#cannotSay(nowMs)) this.#serving.withoutLeader(ask)
     else if (this.#asks.count >= L.waitingMax) this.#answers.refuse(ask.to, ask.id, ask.attempt, 'OVERLOADED', CROWDED)
     else {
       this.#asks.add(ask)
@@ -295,55 +195,14 @@ export class Quotas implements QuotaDesk {
       if (account.free < tokens) untilMs = Math.max(untilMs, account.exhaustedUntilMs)
     }
     if (untilMs <= nowMs) return false
-    this.#deny(ask, untilMs - nowMs, nowMs)
+    this.#serving.deny(ask, untilMs - nowMs, nowMs)
     return true
-  }
-
-  #deny(ask: Ask, retryAfterMs: number, nowMs: number): void {
-    const [{ account, tokens }] = ask.needs as readonly [Need, ...Need[]]
-    if (ask.session !== null) this.#answerClient(ask, 0, nowMs)
-    else if (ask.needs.every((need) => need.account.view.spec.shadow)) {
-      this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, 0, this.#shadow())
-    } else this.#answers.exceed(ask.to, ask.id, ask.attempt, account.view, retryAfterMs, account.remaining)
   }
 
   /** Nobody leads, or nobody answers. */
   #cannotSay(nowMs: number): boolean {
     if (this.#seq !== 0) return nowMs - this.#drawnMs >= L.unavailableMs
     return this.#replica.leaderPeer === null && !this.#replica.ready
-  }
-
-  #withoutLeader(ask: Ask): void {
-    const [{ account, tokens }] = ask.needs as readonly [Need, ...Need[]]
-    const allows = ({ account: { view } }: Need) => view.spec.shadow || view.spec.whenUnavailable === 'allow'
-    if (ask.session === null && ask.needs.every(allows)) {
-      this.#unavailable++
-      this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, account.remaining, 'unavailable')
-    } else this.#answers.refuse(ask.to, ask.id, ask.attempt, 'NO_QUORUM', UNAVAILABLE)
-  }
-
-  #shadow(): TakenHow {
-    this.#shadowed++
-    return 'shadow'
-  }
-
-  // Answers
-
-  /** What the client has from now on, after `tokens` more were passed on to it. */
-  #answerClient(ask: Ask, tokens: number, nowMs: number): void {
-    const { to, id, attempt, session } = ask
-    const { account } = ask.needs[0]!
-    const { spec } = account.view
-    const leftMs = Math.max(0, Math.floor(account.endMs - nowMs))
-    const tab = this.#tabs.find(session!, account) ?? (tokens > 0 ? this.#tabs.open(session!, account) : null)
-    if (tab === null && tokens > 0) {
-      this.#answers.refuse(to, id, attempt, 'LIMIT_REACHED', 'too many tabs are open; nothing was taken')
-      return
-    }
-    if (tokens > 0) account.passOn(tab!, tokens)
-    const retryAfterMs = Math.max(0, Math.ceil(account.exhaustedUntilMs - nowMs))
-    const fields = [tab?.number ?? 0, tab?.granted ?? 0, tab === null ? 0 : leftMs, retryAfterMs, burstOf(spec)]
-    this.#answers.reply(to, id, attempt, OK, [...fields, spec.shadow, spec.whenUnavailable])
   }
 
   // The cycle
@@ -356,7 +215,7 @@ export class Quotas implements QuotaDesk {
   }
 
   #soon(nowMs: number): void {
-    this.#tick(nowMs)
+    this.#tick()
     if (this.#seq === 0) this.#disarm ??= this.#clock.after(L.drawGatherMs, this.#due)
   }
 
@@ -420,36 +279,7 @@ export class Quotas implements QuotaDesk {
         retryAfterMs > 0 ? Math.max(nowMs + retryAfterMs, account.drawnMs + account.cycleMs) : 0
       shares.set(account, account.freeAt(nowMs))
     }
-    this.#shareOut(seq, nowMs)
-  }
-
-  /** Each as much as is fair, then in order whoever can be served with what is left; the others hear when to come back. */
-  #shareOut(seq: number, nowMs: number): void {
-    const answered = new Set<Ask>()
-    const asked = this.#asks.all.filter((ask) => ask.seq === seq)
-    const byAccount = new Map<Account, Ask[]>()
-    for (const ask of asked) {
-      if (ask.needs.length > 1) continue
-      const { account } = ask.needs[0]!
-      const list = byAccount.get(account)
-      if (list === undefined) byAccount.set(account, [ask])
-      else list.push(ask)
-    }
-    for (const [account, asks] of byAccount) {
-      const wants = asks.map(({ needs }) => needs[0]!.tokens)
-      const fair = share(
-        account.freeAt(nowMs),
-        wants,
-        wants.map(() => 1),
-      )
-      for (const [at, ask] of asks.entries()) if (fair[at]! > 0 && this.#serve(ask, nowMs, fair[at]!)) answered.add(ask)
-    }
-    for (const ask of asked) {
-      if (answered.has(ask)) continue
-      if (!this.#serve(ask, nowMs)) this.#deny(ask, Math.max(1, untilMsOf(ask) - nowMs), nowMs)
-      answered.add(ask)
-    }
-    this.#asks.settle((ask) => answered.has(ask))
+    this.#serving.shareOut(this.#asks, seq, nowMs)
   }
 
   /** A snapshot took the state's place: what was drawn meanwhile cannot be told from what was spent. It is let go, and ends by itself. */
@@ -461,9 +291,8 @@ export class Quotas implements QuotaDesk {
     for (const account of this.#accounts.values()) account.freeAt(nowMs)
   }
 
-  #tick(nowMs: number): void {
+  #tick(): void {
     if (this.#ticking !== null || this.#closed) return
-    this.#keyed.tick(nowMs)
     this.#ticking = this.#clock.every(L.tickMs, () => this.#look())
   }
 
@@ -474,7 +303,7 @@ export class Quotas implements QuotaDesk {
     const silent = this.#cannotSay(nowMs)
     this.#asks.settle((ask) => {
       if (nowMs >= ask.deadlineMs) this.#answers.refuse(ask.to, ask.id, ask.attempt, 'OVERLOADED', LATE)
-      else if (silent) this.#withoutLeader(ask)
+      else if (silent) this.#serving.withoutLeader(ask)
       else return false
       return true
     })
@@ -487,9 +316,8 @@ export class Quotas implements QuotaDesk {
       if (account.isActive(nowMs)) active = true
       else this.#accounts.delete(account.name)
     }
-    this.#keyed.tick(nowMs)
-    this.#telemetry.gauge('quota_admitted_shadow', this.#shadowed)
-    this.#telemetry.gauge('quota_admitted_unavailable', this.#unavailable)
+    this.#telemetry.gauge('quota_admitted_shadow', this.#serving.shadowed)
+    this.#telemetry.gauge('quota_admitted_unavailable', this.#serving.unavailable)
     if (this.#owed(nowMs)) this.#send(nowMs)
     if (active) return
     this.#ticking?.()
@@ -504,12 +332,6 @@ export class Quotas implements QuotaDesk {
     }
     return false
   }
-}
-
-function untilMsOf({ needs }: Ask): number {
-  let untilMs = 0
-  for (const { account } of needs) untilMs = Math.max(untilMs, account.exhaustedUntilMs)
-  return untilMs
 }
 
 export function createQuotas(options: QuotasOptions): QuotaDesk {

@@ -22,10 +22,7 @@ export class Rules {
     for (const { quota, cost, key } of items) {
       const view = this.#replica.getQuota(quota)
       if (view === null) return { code: 'QUOTA_NOT_FOUND', message: `there is no quota ${quota}` }
-      if (view.spec.perKey !== (key !== null)) {
-        const message = key === null ? `${quota} takes a key: it has a bucket for each` : `${quota} takes no key`
-        return { code: 'INVALID_ARGUMENT', message }
-      }
+      if (key !== null) return { code: 'INVALID_ARGUMENT', message: `${quota} takes no key` }
       const most = this.#mostOf(view)
       if (cost > most)
         return { code: 'INVALID_ARGUMENT', message: `cost can never be admitted: ${quota} admits ${most} at once` }
@@ -43,12 +40,5 @@ export class Rules {
       parent = above.spec.parent
     }
     return most
-  }
-
-  /** The quota that decides exactly; null: a key without a limit of its own. */
-  named({ quota, key }: TakeItem): string | null {
-    if (key === null) return quota
-    const named = this.#replica.getQuota(quota)!.spec.keys.find(([of]) => of === key)
-    return named === undefined || this.#replica.getQuota(named[1]) === null ? null : named[1]
   }
 }

@@ -1,3 +1,4 @@
+export type { Drawn, DrawOutcome, TabView } from '../machine/index.js'
 export * from './batch.js'
 export * from './clusterclock.js'
 export * from './draws.js'

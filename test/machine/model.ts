@@ -14,11 +14,10 @@ import type {
   Configuration,
   LeaseView,
   LossReason,
-  QuotaSet,
   Reply,
   Revoke,
 } from '@leasehold/protocol'
-import { ERRORS, INTERNAL_OP, OFFERED, OK, OP, QUEUED, quotaFields } from '@leasehold/protocol'
+import { ERRORS, INTERNAL_OP, OFFERED, OK, OP, QUEUED } from '@leasehold/protocol'
 import type { Applied, Entry } from '@leasehold/server/machine'
 import { ModelGrants } from './modelgrants.js'
 import { drop, type Grant, no, type Remembered, type Start } from './modelmemory.js'
@@ -124,28 +123,6 @@ export class Model extends ModelGrants {
         break
     }
     return { code: OK, fields: [] }
-  }
-
-  /** Of a quota that nothing stands against: its version, and that it changed. What is drawn from it others judge. */
-  quotaSet({ name, spec, principal }: QuotaSet): Reply {
-    const text = JSON.stringify(quotaFields(spec))
-    const before = this.quotas.get(name)
-    if (before?.text === text) return { code: OK, fields: [before.version, false] }
-    const version = ++this.token
-    this.quotas.set(name, { text, version })
-    const { wallMs, member } = this.entry
-    const which = {
-      seq: ++this.audit.last,
-      type: 'quotaSet',
-      name,
-      holder: '',
-      token: version,
-      reason: null,
-      cause: 'quota',
-    }
-    const at = { wallMs, clusterMs: this.timeMs, member, term: this.term, renewals: 0, vacant: false }
-    this.events.push({ ...which, principal, ...at } as never)
-    return { code: OK, fields: [version, false] }
   }
 
   admit({ op: _op, ...start }: AdmitRun): Reply {

@@ -300,6 +300,7 @@ t.test('what does not fit in among the others is refused with a word', async (t)
   w.draw('n1', {}, [{ quota: 'e', tab: 2, spent: 1, returned: 0 }])
   t.equal(w.do(set('e', keyed())).code, OK)
   t.match(w.machine.quota('e'), { available: 0, spec: { perKey: true } })
+  t.same(reloaded(w.machine).quota('e'), w.machine.quota('e'))
 })
 
 t.test('a bucket that cannot be is noticed before anything comes of it', async (t) => {
@@ -335,6 +336,35 @@ t.test('time must move on while a tab is open or a bucket fills, and not after',
   w.nowMs += 11
   w.draw('n2', {})
   t.equal(w.machine.timed, false)
+})
+
+t.test('a tab outlives its quota where nothing of it is outstanding, and a quota its parent', async (t) => {
+  const w = new QuotaWorld()
+  w.do(set('p', specOf([per(1_000, 1_000, 10)])))
+  w.do(set('slow', specOf([per(1, 60_000, 10)], { parent: 'p' })))
+  w.do(set('quick', specOf([per(1_000, 1_000, 10)])))
+  w.draw('n1', { slow: 1, quick: 1 })
+  const spent = (quota: string) => ({ quota, tab: 1, spent: 1, returned: 0 })
+  w.draw('n1', {}, [spent('slow'), spent('quick')])
+  for (const name of ['slow', 'p', 'quick']) t.equal(w.do(remove(name)).code, OK)
+  w.nowMs += 1_000
+  w.draw('n2', {})
+  t.same(
+    stored(w.machine).flatMap(([table, key]) => (table === 'quotas' ? [key] : [])),
+    ['slow'],
+  )
+  w.nowMs += QUOTA_MS
+  w.draw('n2', { slow: 1 })
+  t.same(w.machine.tabsOf('n1'), [])
+  t.equal(w.do(set('slow', specOf([per(1, 60_000, 10)]))).code, OK, 'it comes back without its parent')
+})
+
+t.test('a stored quota whose levels are not those of its bandwidths is refused', async (t) => {
+  const w = new QuotaWorld()
+  w.do(set('q', PLAIN))
+  const [, , fields] = stored(w.machine).find(([table]) => table === 'quotas')!
+  const table = new Machine().tables.find(({ name }) => name === 'quotas')!
+  t.throws(() => table.load('q', [...fields.slice(0, 4), 0, ...fields.slice(7)], 1), /stored row quotas\/q/)
 })
 
 t.test('tabs that have ended are swept a few at a time, and are over for whoever asks', async (t) => {

@@ -100,6 +100,8 @@ t.test('what is no specification is refused with a word that names the field', a
   for (const [value, says] of wrongs) refused(t, () => checkQuotaSpec(value), 'INVALID_ARGUMENT', says)
   refused(t, () => checkQuotaKey(''), 'INVALID_ARGUMENT', /must not be empty/)
   refused(t, () => checkQuotaKey('x'.repeat(10_240)), 'TOO_LARGE', /at most 255 bytes/)
+  const cut = quotaFields({ ...KEYED, keys: [['a', 'q']] }).slice(0, -1)
+  refused(t, () => quotaOfFields(cut, 0), 'INVALID_ARGUMENT', /ends too early/)
   refused(t, () => quotaOfFields(quotaFields(spec()).slice(0, -2), 0), 'INVALID_ARGUMENT', /must be/)
   refused(
     t,

@@ -5,7 +5,7 @@
 import { memberOf, type PeerId, peerIdOf } from '@leasehold/protocol'
 import { foundingEntry, type MachineLimits } from '@leasehold/server/machine'
 import { silent, type Telemetry, type Transport } from '@leasehold/server/ports'
-import { createQuotas, noKeys } from '@leasehold/server/quota'
+import { createQuotas } from '@leasehold/server/quota'
 import { createReplica, type LogFollower, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { formDirectory, openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
 import type { VirtualNetwork } from '../support/virtualnetwork.js'
@@ -216,7 +216,7 @@ export class Member {
     const replica: Replica = await createReplica({ ...plan.replica, ...parts })
     if (!process.alive) return
     this.#note('serves')
-    const desk = createQuotas({ replica, clock, random: this.#chances.fork(), telemetry: silent, keyed: noKeys })
+    const desk = createQuotas({ replica, clock, random: this.#chances.fork(), telemetry: silent })
     this.host = { name: this.name, process, replica, desk, monotonicMs: () => clock.monotonicMs() }
   }
 
