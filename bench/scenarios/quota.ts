@@ -1,6 +1,6 @@
 /**
  * What a decision costs: in the client, from tokens that it holds; asked of a member, one by one, beside Redis with a token bucket in Lua;
- * by key, over a thousand and a million keys. And what the log sees of it: entries a second at a thousand decisions and at full speed.
+ * and what the log sees of it: entries a second at a thousand decisions and at full speed.
  */
 import { type Client, createClient } from '@leasehold/client'
 import { ERRORS, OK } from '@leasehold/protocol'
@@ -19,7 +19,6 @@ const CALLS = 20_000
 const IN_FLIGHT = 64
 /** So much that nothing is ever denied: the price of a decision is asked for, not of a denial. */
 const PLENTY = { tokens: 1_000_000_000, perMs: 1_000, burst: 1_000_000_000 }
-const KEYS = [1, 1_000, 1_000_000] as const
 const SLOW_PER_S = 1_000
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -67,30 +66,22 @@ async function inClient(bench: Bench, client: Client): Promise<Figure[]> {
 }
 
 /** One decision a unit; a denial is one, too. */
-function takes(sessions: readonly RawSession[], quota: string, key: (turn: number) => string | null): Unit {
-  let turn = 0
+function takes(sessions: readonly RawSession[], quota: string): Unit {
   return (slot: number, done: Done) => {
     const answer = (code: number) => done(code === OK || code === ERRORS.QUOTA_EXCEEDED.wire)
-    sessions[slot % sessions.length]!.take(quota, 1, key(turn++), answer)
+    sessions[slot % sessions.length]!.take(quota, 1, null, answer)
   }
 }
 
 async function atMember(bench: Bench, sessions: readonly RawSession[]): Promise<Figure[]> {
   const { seconds } = bench
-  const exact = await closedLoop({ unit: takes(sessions, 'bench/exact', () => null), inFlight: IN_FLIGHT, seconds })
+  const exact = await closedLoop({ unit: takes(sessions, 'bench/exact'), inFlight: IN_FLIGHT, seconds })
   const all: Figure[] = [
     { name: `asked of a member, ${IN_FLIGHT} in flight`, value: exact.perS, unit: '/s' },
     { name: 'of these: p50', value: exact.latency.p50, unit: 'ms' },
     { name: 'of these: p99', value: exact.latency.p99, unit: 'ms' },
   ]
   if (exact.failed > 0) throw new Error(`${exact.failed} decisions failed`)
-  for (const keys of KEYS) {
-    const count = Math.max(1, Math.round(keys / bench.shrink))
-    const unit = takes(sessions, 'bench/keyed', (turn) => `key-${(turn * 7_919) % count}`)
-    const { perS, latency } = await closedLoop({ unit, inFlight: IN_FLIGHT, seconds })
-    all.push({ name: `by key, ${keys} keys`, value: perS, unit: '/s' })
-    all.push({ name: `by key, ${keys} keys, p99`, value: latency.p99, unit: 'ms' })
-  }
   const missing = RedisBuckets.missing()
   if (missing !== null) {
     bench.say(`LEFT OUT: ${missing}`)
@@ -160,7 +151,7 @@ async function inLog(bench: Bench, server: ServerProcess, client: Client): Promi
 
 export const quota: Scenario = {
   name: 'quota',
-  about: 'decisions in the client, at a member, by key; beside Redis; and what the log sees of them',
+  about: 'decisions in the client, and at a member beside Redis; and what the log sees of them',
   repeats: BENCH.repeats,
   apart: true,
   async run(bench) {
@@ -170,7 +161,6 @@ export const quota: Scenario = {
     try {
       const all = await inClient(bench, client)
       await client.setQuota('bench/exact', { bandwidths: [PLENTY] })
-      await client.setQuota('bench/keyed', { bandwidths: [{ tokens: 100, perMs: 1_000, burst: 100 }], perKey: true })
       all.push(...(await atMember(bench, sessions)))
       all.push(...(await inLog(bench, server, client)))
       return all

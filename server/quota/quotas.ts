@@ -184,7 +184,7 @@ export class Quotas implements QuotaDesk {
     else if (this.#asks.count >= L.waitingMax) this.#answers.refuse(ask.to, ask.id, ask.attempt, 'OVERLOADED', CROWDED)
     else {
       this.#asks.add(ask)
-      this.#soon(nowMs)
+      this.#soon()
     }
   }
 
@@ -210,11 +210,11 @@ export class Quotas implements QuotaDesk {
   /** What was spent left little: more is drawn before it runs out. */
   #watchLow(needs: readonly Need[], nowMs: number): void {
     for (const { account } of needs) {
-      if (account.free < account.lowTokens && nowMs - account.drawnMs >= account.cycleMs) this.#soon(nowMs)
+      if (account.free < account.lowTokens && nowMs - account.drawnMs >= account.cycleMs) this.#soon()
     }
   }
 
-  #soon(nowMs: number): void {
+  #soon(): void {
     this.#tick()
     if (this.#seq === 0) this.#disarm ??= this.#clock.after(L.drawGatherMs, this.#due)
   }
@@ -261,7 +261,7 @@ export class Quotas implements QuotaDesk {
     this.#answers.outside = false
     this.#answers.flush()
     this.#idle?.()
-    if (this.#asks.count > 0 || this.#owed(nowMs)) this.#soon(nowMs)
+    if (this.#asks.count > 0 || this.#owed(nowMs)) this.#soon()
   }
 
   #outcome({ outcomes }: Drawn, nowMs: number): void {

@@ -48,8 +48,12 @@ t.test('whatever is asked of quotas over HTTP, it is answered, and never with a 
     }),
     RUNS,
   )
+  const good = (method: 'PUT' | 'POST', path: string, body: object) =>
+    exchange(port, request(method, path, JSON.stringify(body), ['Content-Type: application/json']))
+  await good('PUT', '/v1/quotas/a', { bandwidths: [{ tokens: 5, perMs: 1_000 }] })
+  await good('POST', '/v1/quotas/a/take', {})
   t.notOk(served.telemetry.logs.some(({ event }) => DEFECT.test(event)))
-  t.ok(replica.submitted.length > 0 && desk.asked.length > 0, 'some of it was let in')
+  t.ok(replica.submitted.length > 0 && desk.asked.length > 0, 'what is good is let in')
   for (const { request } of desk.asked)
     for (const { cost } of request.items) if (!Number.isSafeInteger(cost) || cost < 1) t.fail(`cost ${cost}`)
 })
