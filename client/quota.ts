@@ -113,6 +113,7 @@ export class Quota implements AsyncDisposable {
         const at = this.#waiting.indexOf(one)
         if (at < 0) return
         this.#waiting.splice(at, 1)
+        if (this.#waiting.length === 0) this.#hold(false)
         reject(aborted(signal!, 'no'))
       })
       const one: Waiting = {
@@ -151,6 +152,7 @@ export class Quota implements AsyncDisposable {
     if (this.#closed) return
     this.#closed = true
     for (const one of this.#waiting.splice(0)) one.failed(closed('no'))
+    this.#hold(false)
     this.#core.wheel.clear(this.#alarm)
     const tab = this.#tab
     if (tab === null || !tab.live(this.#core.timeline) || tab.connection !== this.#core.connections.opened) return
@@ -361,8 +363,9 @@ export class Quota implements AsyncDisposable {
     this.#next(nowMs)
   }
 
+  /** The process stays alive while somebody waits, also where no request is under way. */
   #hold(on: boolean): void {
-    if (this.#drawing !== null) this.#core.calls.setHolds(this.#drawing, on)
+    this.#core.calls.setAwake(this, on)
   }
 
   #exceeded(retryAfterMs: number): LeaseholdError {

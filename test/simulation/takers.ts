@@ -148,7 +148,7 @@ export class Takers {
       }
       if (connection === null) continue
       const { number: id, spent, returned } = tab.reports(dice)
-      const request = { quota, wanted: dice.int(6), tab: id, spent, returned }
+      const request = { quota, wanted: dice.int(12), tab: id, spent, returned }
       const sentMs = scheduler.nowMs
       const asked = ++this.#ids
       connection.quotas(
@@ -175,7 +175,7 @@ export class Takers {
     }
     if (dice.chance(0.5)) spend(dice.int(SPENT_AT_ONCE_MAX))
     scheduler.after(dice.between(0, 1_000), () => spend(dice.int(SPENT_AT_ONCE_MAX)))
-    if (dice.chance(0.2)) scheduler.at(tab.endMs - 0.01, () => spend(Number.POSITIVE_INFINITY))
+    if (dice.chance(0.4)) scheduler.at(tab.endMs - 0.01, () => spend(Number.POSITIVE_INFINITY))
   }
 }
 
