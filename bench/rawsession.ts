@@ -15,6 +15,7 @@ import {
   openFrame,
   QUEUED,
   RequestFrameWriter,
+  TAKE,
   type Welcome,
 } from '@leasehold/protocol'
 import WebSocket from 'ws'
@@ -95,6 +96,11 @@ export class RawSession {
 
   get(name: string, answer: Answer): void {
     this.#add(OP.get, [name], 0, answer)
+  }
+
+  /** One decision of the member's: `key` for a quota that has one bucket for each. */
+  take(quota: string, cost: number, key: string | null, answer: Answer): void {
+    this.#add(OP.take, [TAKE.all, quota, cost, key], 0, answer)
   }
 
   #askTime(): void {

@@ -22,8 +22,10 @@ export function assemble(config: Config, world: World): Core {
   const session = new Session(world.randomBytes(16), timeline)
   const grants = new GrantTable()
   const watches = new Watches()
+  const connections = { opened: 0 }
   const owner: LinkOwner = {
     opened(welcome) {
+      connections.opened++
       session.greeted(welcome.clusterId)
       session.learn(welcome.clusterMs)
       calls.opened()
@@ -60,7 +62,7 @@ export function assemble(config: Config, world: World): Core {
   const core: Core = {
     ...{ name: config.name, drift: config.drift, timeoutMs: config.timeoutMs },
     holder: config.holder ?? `${config.name.slice(0, 246)}-${session.id.slice(0, 8)}`,
-    ...{ clocks, timeline, wheel, session, link, calls, cancels, grants, watches },
+    ...{ clocks, timeline, wheel, session, link, calls, cancels, grants, watches, connections },
   }
   const askTime = timeAsker(core)
   return core

@@ -13,6 +13,18 @@ import { Grant, type GrantParts } from './grant.js'
 import { history } from './history.js'
 import { type LeadOptions, lead, type Work } from './lead.js'
 import { Lease } from './lease.js'
+import type { Quota } from './quota.js'
+import { Quotas } from './quotas.js'
+import type {
+  Admission,
+  AdmitOptions,
+  QuotaInfo,
+  QuotaItem,
+  QuotaListOptions,
+  QuotaPage,
+  QuotaWish,
+  TopKeys,
+} from './quotatypes.js'
 import { list, Reads, timeoutOf } from './reads.js'
 import { claim } from './renewals.js'
 import type {
@@ -38,6 +50,7 @@ export class Client implements AsyncDisposable {
   readonly #core: Core
   readonly #grantParts: GrantParts
   readonly #reads: Reads
+  readonly #quotas: Quotas
   #closed: Promise<void> | null = null
 
   /** See createClient. */
@@ -45,6 +58,7 @@ export class Client implements AsyncDisposable {
     this.#core = core
     this.#grantParts = { ...core, ended: (grant) => core.grants.remove(grant) }
     this.#reads = new Reads(core)
+    this.#quotas = new Quotas(core)
   }
 
   /** The name that leases are held under, unless an acquire says otherwise. */
@@ -153,6 +167,46 @@ export class Client implements AsyncDisposable {
     return history(this.#core, options)
   }
 
+  /** The quota of this name, to be taken from by this process: the same object each time. */
+  quota(name: string): Quota {
+    return this.#quotas.quota(name)
+  }
+
+  /** A member's decision about `cost` tokens, for one key of a quota that has a bucket for each; null for an ordinary quota. */
+  async admit(name: string, key: string | null = null, cost = 1, options: AdmitOptions = {}): Promise<Admission> {
+    return this.#quotas.takeAll([{ quota: name, key, cost }], options)
+  }
+
+  /** A member's decision about several quotas at once: all of it, or nothing. */
+  async takeAll(items: readonly QuotaItem[], options: AdmitOptions = {}): Promise<Admission> {
+    return this.#quotas.takeAll(items, options)
+  }
+
+  /** Makes a quota, or changes it as a whole; a change never adds tokens. Returns the version of its specification. */
+  async setQuota(name: string, wish: QuotaWish, options: WaitOptions = {}): Promise<number> {
+    return this.#quotas.set(name, wish, options)
+  }
+
+  /** False where there was none. */
+  async deleteQuota(name: string, options: WaitOptions = {}): Promise<boolean> {
+    return this.#quotas.delete(name, options)
+  }
+
+  /** The quota as the cluster knows it, or null. */
+  async getQuota(name: string, options: WaitOptions = {}): Promise<QuotaInfo | null> {
+    return this.#quotas.get(name, options)
+  }
+
+  /** One page of quotas, by name. */
+  async listQuotas(options: QuotaListOptions = {}): Promise<QuotaPage> {
+    return this.#quotas.list(options)
+  }
+
+  /** The keys of a quota that take most, heaviest first. */
+  async topKeys(name: string, limit = 20, options: WaitOptions = {}): Promise<TopKeys> {
+    return this.#quotas.top(name, limit, options)
+  }
+
   /**
    * Fails what is waited for with CLOSED, gives its waits back, and disconnects. Leases are not released: they may be in
    * use; they end by themselves. Safe to call twice.
@@ -168,6 +222,7 @@ export class Client implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { calls, clocks, link, watches, wheel } = this.#core
+    await this.#quotas.close()
     calls.close(false)
     if (link.open && calls.size > 0) {
       await new Promise<void>((resolve) => {

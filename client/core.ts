@@ -22,4 +22,6 @@ export interface Core {
   readonly cancels: Cancels
   readonly grants: GrantTable
   readonly watches: Watches
+  /** Connections that were opened so far: what a member remembers of one, no other knows. */
+  readonly connections: { opened: number }
 }

@@ -100,6 +100,9 @@ const DEFINITIVE: ReadonlySet<ErrorCode> = new Set([
   'NO_SUCH_WAITER',
   'CURSOR_COMPACTED',
   'AUDIT_CORRUPT',
+  'QUOTA_NOT_FOUND',
+  'QUOTA_EXCEEDED',
+  'QUOTA_CONFLICT',
 ])
 
 /** What one reply with an error's code tells about its attempt: executed with this outcome, refused, or not known. */

@@ -26,6 +26,8 @@ const TYPES: Record<AuditType, true> = {
   expired: true,
   revoked: true,
   transferred: true,
+  quotaSet: true,
+  quotaDeleted: true,
 }
 const CAUSES: Record<AuditCause, true> = {
   acquire: true,
@@ -37,6 +39,7 @@ const CAUSES: Record<AuditCause, true> = {
   ttl: true,
   unclaimed: true,
   'gave-up': true,
+  quota: true,
 }
 const REASONS: Record<LossReason, true> = {
   expired: true,

@@ -8,6 +8,7 @@
  *   revoke     [seq, lowest, knownMs, name]                              cancelWait [seq]
  *   get        [name]                   list [prefix, after, limit]      time []
  *   history    [name, prefix, cursor, limit]       (name, prefix and cursor may be null)
+ *   quotas: quotabodies.ts
  *   watch      [prefix, cursor]  (the request's id names the watch)      unwatch [watchId]
  */
 import { clusterMs, fencingToken } from './brands.js'
@@ -29,6 +30,7 @@ import { ProtocolError } from './fault.js'
 import { LIMITS } from './limits.js'
 import { checkName, checkPrefix } from './names.js'
 import { OP, type Op } from './ops.js'
+import { quotaOfFields } from './quota.js'
 
 /** Who sends it: gives the commands their principal and the scope of their request tokens. */
 export interface Sender {
@@ -94,6 +96,20 @@ export function parseCommand(op: Op, fields: readonly unknown[], sender: Sender)
     case OP.cancelWait:
       checkCount(fields, 1, 'cancelWait')
       return { op, principal: sender.principal, scope: sender.scope, key: parseSeq(fields[0], 'seq') }
+    case OP.quotaSet: {
+      const { spec, end } = quotaOfFields(fields, 4)
+      checkCount(fields, end, 'quotaSet')
+      const name = checkName(fields[3], 'name')
+      return { op, principal: sender.principal, name, spec, request: parseRequestToken(fields, sender) }
+    }
+    case OP.quotaDelete:
+      checkCount(fields, 4, 'quotaDelete')
+      return {
+        op,
+        principal: sender.principal,
+        name: checkName(fields[3], 'name'),
+        request: parseRequestToken(fields, sender),
+      }
     default:
       throw new ProtocolError('INVALID_ARGUMENT', `operation ${op} changes nothing`)
   }

@@ -5,6 +5,7 @@
 import type { AuditSeq, ClusterMs, FencingToken, Run, WaiterId } from './brands.js'
 import type { INTERNAL_OP, OP } from './ops.js'
 import type { Configuration, MemberFields } from './peers.js'
+import type { QuotaSpec } from './quota.js'
 
 /**
  * Names one request, whatever the attempt.
@@ -75,7 +76,21 @@ export interface CancelWait extends Asked {
   readonly key: number | string
 }
 
-export type ClientCommand = Acquire | Renew | Release | Transfer | Revoke | CancelWait
+/** Makes a quota, or changes its specification as a whole. A change never adds tokens. */
+export interface QuotaSet extends Asked {
+  readonly op: typeof OP.quotaSet
+  readonly name: string
+  readonly spec: QuotaSpec
+  readonly request: RequestToken | null
+}
+
+export interface QuotaDelete extends Asked {
+  readonly op: typeof OP.quotaDelete
+  readonly name: string
+  readonly request: RequestToken | null
+}
+
+export type ClientCommand = Acquire | Renew | Release | Transfer | Revoke | CancelWait | QuotaSet | QuotaDelete
 
 /** Moves time on; carries nothing. */
 export interface Beat {
@@ -114,7 +129,43 @@ export interface Configure {
   readonly configuration: Configuration
 }
 
-export type InternalCommand = Beat | Sweep | AdmitRun | WaiterLost | TrimAudit | RaiseTokens | Configure
+/**
+ * What became of the tokens that a member has drawn from a quota: cumulative since the tab was opened, so that a report may come
+ * twice or be left out. `spent`: admitted somewhere. `returned`: nobody can spend them any more. What is in neither may still be spent.
+ */
+export interface TabReport {
+  readonly quota: string
+  /** The draw that opened the tab. */
+  readonly tab: number
+  readonly spent: number
+  readonly returned: number
+}
+
+/** Tokens wanted, by one that counts so much where there is not enough for all. */
+export type Claim = readonly [tokens: number, weight: number]
+
+export interface Want {
+  readonly quota: string
+  readonly claims: readonly Claim[]
+}
+
+/** All that a member asks for, and reports, at one moment. */
+export interface Draw {
+  readonly member: string
+  readonly run: Run
+  /** 1, 2, 3 ... within the run: executed once, and never after a later one. */
+  readonly seq: number
+  readonly reports: readonly TabReport[]
+  readonly wants: readonly Want[]
+}
+
+/** The draws of several members, to be judged together. */
+export interface Allocate {
+  readonly op: typeof INTERNAL_OP.allocate
+  readonly draws: readonly Draw[]
+}
+
+export type InternalCommand = Beat | Sweep | AdmitRun | WaiterLost | TrimAudit | RaiseTokens | Configure | Allocate
 export type Command = ClientCommand | InternalCommand
 
 export type { Run }

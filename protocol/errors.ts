@@ -101,6 +101,22 @@ export const ERRORS = {
     'The change of members does not fit',
     'The detail says what stands against it. Nothing was changed.',
   ),
+  QUOTA_NOT_FOUND: row(34, 404, false, 'No such quota', 'See GET /v1/quotas for the names.'),
+  QUOTA_EXCEEDED: row(35, 429, true, 'The quota is used up', 'Nothing was taken. Come back after retryAfterMs.'),
+  QUOTA_CONFLICT: row(
+    36,
+    409,
+    true,
+    'The change of a quota does not fit',
+    'The detail says what stands against it. Nothing was changed.',
+  ),
+  UPGRADE_PENDING: row(
+    37,
+    503,
+    true,
+    'Not before every member knows it',
+    'Some member runs a version that does not know this. Finish the upgrade. Nothing was executed.',
+  ),
   ABORTED: row(0, 0, false, 'Aborted by the caller', 'The signal that was passed in has fired.'),
   UNREACHABLE: row(
     0,

@@ -1,11 +1,19 @@
 /**
- * Audit events: every change of a lease, in the order of the log. The machine emits them without hash; storage chains
+ * Audit events: every change of a lease, and of a quota's specification, in the order of the log. The machine emits them without hash; storage chains
  * them (hash = SHA-256 over the previous hash and the event's canonical bytes, see eventBytes).
  */
 import type { AuditSeq, ClusterMs, FencingToken, Term, WallMs } from './brands.js'
 import type { LossReason } from './errors.js'
 
-export type AuditType = 'granted' | 'offered' | 'released' | 'expired' | 'revoked' | 'transferred'
+export type AuditType =
+  | 'granted'
+  | 'offered'
+  | 'released'
+  | 'expired'
+  | 'revoked'
+  | 'transferred'
+  | 'quotaSet'
+  | 'quotaDeleted'
 
 /** What brought the change about. */
 export type AuditCause =
@@ -18,12 +26,15 @@ export type AuditCause =
   | 'ttl'
   | 'unclaimed'
   | 'gave-up'
+  | 'quota'
 
 export interface AuditEvent {
   readonly seq: AuditSeq
   readonly type: AuditType
   readonly name: string
+  /** Empty for a quota. */
   readonly holder: string
+  /** For a quota: the version of its specification. */
   readonly token: FencingToken
   /** For endings: what the holder of that token is told. Null for granted and offered. */
   readonly reason: LossReason | null

@@ -11,7 +11,10 @@ export interface Formats {
 }
 
 /** Of this version. */
-export const FORMATS: Formats = { min: 1, max: 1 }
+export const FORMATS: Formats = { min: 1, max: 2 }
+
+/** The first that has quotas. */
+export const QUOTA_FORMAT = 2
 
 /** In use in every cluster until all of its members know more. */
 export const FIRST_FORMAT = 1

@@ -36,6 +36,26 @@ export const LIMITS = {
   tokenMax: Number.MAX_SAFE_INTEGER,
   restoredTokenGap: 2 ** 40,
 
+  // quotas
+  quotaTokensMax: 1_000_000_000,
+  quotaPerMsMax: 31 * 24 * HOUR_MS,
+  quotaBandwidthsMax: 4,
+  quotaWeightMax: 1_000,
+  quotaKeysMax: 256,
+  quotaKeyBytesMax: 255,
+  /** A quota, its parent, its parent's parent ... */
+  quotaDepthMax: 4,
+  quotasMax: 10_000,
+  /** Levels of bandwidths that were removed, of one quota: kept until they would be full. */
+  quotaRetiredMax: 8,
+  /** For so long a member may spend what it has drawn, and clients what it has passed on, without drawing again. */
+  quotaGrantMs: 5 * SECOND_MS,
+  /** Quotas of one draw, and claims on one quota in it. */
+  drawQuotasMax: 1_024,
+  drawClaimsMax: 64,
+  /** Quotas of one take, all or nothing. */
+  takeItemsMax: 8,
+
   // time
   // Small enough that a renewal which arrives in the midst of a mass expiry waits for a few milliseconds of it.
   sweepPerEntryMax: 256,
@@ -98,6 +118,9 @@ export function assertLimits(l: { readonly [K in keyof typeof LIMITS]: number })
       l.peersMax * (l.peerBytesMax + l.addressBytesMax + 16) < l.frameBytesMax,
       'the largest configuration fits a frame',
     ],
+    [l.quotaTokensMax * 1_000_000 < Number.MAX_SAFE_INTEGER, 'a full bucket is a whole number of micro-tokens'],
+    [l.quotaGrantMs * l.driftMin > 10, 'drift takes milliseconds off a draw'],
+    [2 * l.quotaKeysMax * (l.quotaKeyBytesMax + l.nameBytesMax) < l.frameBytesMax, 'the largest quota fits a frame'],
     [l.pageDefault <= l.pageMax, 'the default page lies within its bound'],
   ]
   for (const [holds, claim] of relations) if (!holds) throw new RangeError(`limits disagree: ${claim}`)

@@ -8,12 +8,19 @@ export const OP = {
   transfer: 4,
   revoke: 5,
   cancelWait: 6,
+  quotaSet: 7,
+  quotaDelete: 8,
   get: 16,
   list: 17,
   history: 18,
   watch: 19,
   unwatch: 20,
   time: 21,
+  take: 22,
+  draw: 23,
+  quotaGet: 24,
+  quotaList: 25,
+  quotaTop: 26,
 } as const
 
 /** What only members put into the log. */
@@ -25,6 +32,7 @@ export const INTERNAL_OP = {
   trimAudit: 68,
   raiseTokens: 69,
   configure: 70,
+  allocate: 71,
 } as const
 
 export type Op = (typeof OP)[keyof typeof OP]
@@ -45,13 +53,20 @@ export function classOf(op: Op, attempt: number): WorkClass {
       return CLASS.release
     case OP.acquire:
     case OP.revoke:
+    case OP.quotaSet:
+    case OP.quotaDelete:
+    case OP.take:
+    case OP.draw:
       return attempt > 1 ? CLASS.retried : CLASS.acquire
     case OP.get:
     case OP.time:
+    case OP.quotaGet:
       return CLASS.read
     case OP.list:
     case OP.watch:
     case OP.unwatch:
+    case OP.quotaList:
+    case OP.quotaTop:
       return CLASS.staleRead
     case OP.history:
       return CLASS.audit

@@ -6,20 +6,26 @@
  *   renew      [2, principal, name, token]         release [3, principal, name, token]
  *   transfer   [4, principal, name, token, to]     revoke  [5, principal, name, scope, key, lowest, knownMs]
  *   cancelWait [6, principal, scope, key]
+ *   quotaSet   [7, principal, name, then the specification (quota.ts), scope, key, lowest, knownMs]
+ *   quotaDelete [8, principal, name, scope, key, lowest, knownMs]
  *   beat       [64]              sweep [65]        admitRun [66, member, nonce, url, peerUrl, formatMax]
  *   waiterLost [67, waiter]      trimAudit [68, through]        raiseTokens [69, floor]
  *   configure  [70, then peer, address, roles of each peer (peers.ts)]
+ *   allocate   [71, then draws (allocaterecords.ts)]
  *
  * A command without a request token ends before `scope`, and an admitRun of a process that knows the first format alone before `formatMax`.
  */
+
+import { allocateFields, allocateOfFields } from './allocaterecords.js'
 import { auditSeq, clusterMs, fencingToken, waiterId } from './brands.js'
 import { checkArray, checkCount, checkInteger, checkNatural, checkText } from './checks.js'
-import type { Acquire, Command, RequestToken, Revoke } from './commands.js'
+import type { Acquire, Command, QuotaDelete, QuotaSet, RequestToken, Revoke } from './commands.js'
 import { ProtocolError } from './fault.js'
 import { LIMITS } from './limits.js'
 import { INTERNAL_OP, OP } from './ops.js'
 import { pack, unpack } from './pack.js'
 import { configurationFields, configurationOfFields, memberFields, memberOfFields } from './peers.js'
+import { quotaFields, quotaOfFields } from './quota.js'
 import { describe } from './text.js'
 
 /** A batch, its commands, and no array within. The items are bounded by the bytes that are there. */
@@ -50,7 +56,10 @@ function commandFields(c: Command): readonly unknown[] {
     case OP.transfer:
       return [c.op, c.principal, c.name, c.token, c.to]
     case OP.revoke:
-      return revokeFields(c)
+    case OP.quotaDelete:
+      return namedFields(c)
+    case OP.quotaSet:
+      return quotaSetFields(c)
     case OP.cancelWait:
       return [c.op, c.principal, c.scope, c.key]
     case INTERNAL_OP.beat:
@@ -66,6 +75,8 @@ function commandFields(c: Command): readonly unknown[] {
       return [c.op, c.floor]
     case INTERNAL_OP.configure:
       return [c.op, ...configurationFields(c.configuration)]
+    case INTERNAL_OP.allocate:
+      return allocateFields(c)
   }
 }
 
@@ -89,10 +100,16 @@ function acquireFields(c: Acquire): readonly unknown[] {
   ]
 }
 
-function revokeFields(c: Revoke): readonly unknown[] {
-  const r = c.request
-  if (r === null) return [c.op, c.principal, c.name]
-  return [c.op, c.principal, c.name, r.scope, r.key, r.lowest, r.knownMs]
+function namedFields(c: Revoke | QuotaDelete): readonly unknown[] {
+  return [c.op, c.principal, c.name, ...requestFields(c.request)]
+}
+
+function quotaSetFields(c: QuotaSet): readonly unknown[] {
+  return [c.op, c.principal, c.name, ...quotaFields(c.spec), ...requestFields(c.request)]
+}
+
+function requestFields(r: RequestToken | null): readonly unknown[] {
+  return r === null ? [] : [r.scope, r.key, r.lowest, r.knownMs]
 }
 
 function commandOfFields(f: readonly unknown[]): Command {
@@ -125,12 +142,18 @@ function commandOfFields(f: readonly unknown[]): Command {
         to: checkText(f[4], 'to'),
       }
     case OP.revoke:
+    case OP.quotaDelete:
       return {
         op,
         principal: checkText(f[1], 'principal'),
         name: checkText(f[2], 'name'),
-        request: requestAt(f, 3, 'revoke'),
+        request: requestAt(f, 3, 'revoke or quotaDelete'),
       }
+    case OP.quotaSet: {
+      const { spec, end } = quotaOfFields(f, 3)
+      const request = requestAt(f, end, 'quotaSet')
+      return { op, principal: checkText(f[1], 'principal'), name: checkText(f[2], 'name'), spec, request }
+    }
     case OP.cancelWait:
       checkCount(f, 4, 'cancelWait')
       return { op, principal: checkText(f[1], 'principal'), scope: checkText(f[2], 'scope'), key: keyOf(f[3]) }
@@ -160,6 +183,8 @@ function internalOfFields(f: readonly unknown[]): Command {
       return { op, floor: tokenOf(f[1]) }
     case INTERNAL_OP.configure:
       return { op, configuration: configurationOfFields(f, 1) }
+    case INTERNAL_OP.allocate:
+      return allocateOfFields(f)
     default:
       throw new ProtocolError(
         'INVALID_ARGUMENT',

@@ -5,6 +5,7 @@
  */
 import type { ClusterMs, FencingToken, WaiterId } from './brands.js'
 import type { LossReason } from './errors.js'
+import type { WhenUnavailable } from './quota.js'
 
 /** acquire and renew, code OK. ttlMs and remainingMs in milliseconds. `holder` is the grant's. */
 export type GrantedFields = readonly [
@@ -52,6 +53,53 @@ export type ListFields = readonly [leases: readonly LeaseView[], next: string | 
 export type HistoryFields = readonly [events: readonly (readonly unknown[])[], next: string | null]
 /** watch, code OK: pushes follow under the request's id. The cursor is where it begins: what happened after it is pushed. */
 export type WatchFields = readonly [cursor: string]
+/** quotaSet and quotaDelete, code OK. `version`: of the specification that stands, or that was deleted. */
+export type QuotaChangedFields = readonly [version: number, replayed: boolean]
+/**
+ * take, code OK. `taken`: tokens that were taken, which is the cost unless it was a take up to a number. `remaining` and `resetMs` (until
+ * the bucket is full again) are as good as the member knows. `how`: by which right it was admitted.
+ */
+export type TakenFields = readonly [taken: number, remaining: number, limit: number, resetMs: number, how: TakenHow]
+/** `exact`: from tokens. `key`: by a keyed bucket, or below what deserves one. `shadow`: it would have been denied. `unavailable`: nobody could say. */
+export type TakenHow = 'exact' | 'key' | 'shadow' | 'unavailable'
+/** Code QUOTA_EXCEEDED. */
+export type ExceededFields = readonly [
+  detail: string,
+  retryAfterMs: number,
+  remaining: number,
+  limit: number,
+  resetMs: number,
+]
+/**
+ * draw, code OK: what the client has of this quota from this member. `granted` is cumulative since the tab was opened; all of it
+ * may be spent for `validMs` from before the request was sent, less drift. `retryAfterMs`: more is not to be had before.
+ */
+export type DrawnFields = readonly [
+  tab: number,
+  granted: number,
+  validMs: number,
+  retryAfterMs: number,
+  limit: number,
+  shadow: boolean,
+  whenUnavailable: WhenUnavailable,
+]
+/** One quota as readers see it: its specification as quotaFields has it. */
+export type QuotaRow = readonly [
+  name: string,
+  version: number,
+  available: number,
+  outstanding: number,
+  spec: readonly (string | number | boolean | null)[],
+]
+/** quotaGet, code OK. */
+export type QuotaGetFields = readonly [quota: QuotaRow]
+/** quotaList, code OK; next is the last name of the page, or null where the listing ends. */
+export type QuotaListFields = readonly [quotas: readonly QuotaRow[], next: string | null]
+/** quotaTop, code OK: the keys that take most, with the most by which each rate may be too high, per second. */
+export type QuotaTopFields = readonly [
+  keys: readonly (readonly [key: string, ratePerS: number, errorPerS: number])[],
+  totalPerS: number,
+]
 /** unwatch, code OK, also when there was no such watch. */
 export type UnwatchedFields = readonly []
 

@@ -8,7 +8,9 @@ import { expire } from './expire.js'
 import { failover } from './failover.js'
 import { lease } from './lease.js'
 import { million } from './million.js'
+import { overdraft } from './overdraft.js'
 import { peers } from './peers.js'
+import { quota } from './quota.js'
 import { reads } from './reads.js'
 import { renew } from './renew.js'
 
@@ -24,4 +26,6 @@ export const SCENARIOS: readonly Scenario[] = [
   catchup,
   endure,
   peers,
+  quota,
+  overdraft,
 ]

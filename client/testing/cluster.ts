@@ -2,6 +2,8 @@
  * A cluster in memory, for the tests of services that use Leasehold: the server's own code over a disk in RAM, connections
  * in memory, and clocks that the test moves. Needs @leasehold/server, an optional peer of this package.
  */
+import { peerIdOf } from '@leasehold/protocol'
+import { foundingEntry } from '@leasehold/server/machine'
 import { formDirectory, MemoryDisk } from '@leasehold/server/storage'
 import { type Client, createClient } from '../client.js'
 import type { ClientOptions } from '../types.js'
@@ -25,6 +27,7 @@ export interface TestClientOptions extends Omit<ClientOptions, 'endpoints'> {
   readonly machine?: TestMachine
 }
 
+const DIRECTORY_ID = 'd1'
 const ENDPOINT = 'http://member.test:7420'
 const UNTIL_MS = 3_600_000
 
@@ -49,7 +52,10 @@ export class TestCluster implements AsyncDisposable {
   /** See createTestCluster. */
   static async create(options: TestClusterOptions): Promise<TestCluster> {
     const cluster = new TestCluster(options)
-    await formDirectory(cluster.disk, { clusterId: 'c0ffee', memberId: MEMBER_ID, directoryId: 'd1' })
+    const voters = [peerIdOf(MEMBER_ID, DIRECTORY_ID)]
+    const configuration = { voters, outgoing: [], learners: [], addresses: { [voters[0]!]: 'member.test:7421' } }
+    const identity = { clusterId: 'c0ffee', memberId: MEMBER_ID, directoryId: DIRECTORY_ID }
+    await formDirectory(cluster.disk, identity, foundingEntry(configuration))
     await cluster.start()
     return cluster
   }

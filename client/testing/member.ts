@@ -2,6 +2,7 @@
 import { createIntake, type Intake } from '@leasehold/server/intake'
 import { Machine } from '@leasehold/server/machine'
 import { silent } from '@leasehold/server/ports'
+import { createQuotas, type QuotaDesk } from '@leasehold/server/quota'
 import { createReplica, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { createSessions, type Sessions, type Socket, type SocketHandle } from '@leasehold/server/session'
 import { type MemoryDisk, openStore, type Store } from '@leasehold/server/storage'
@@ -22,6 +23,7 @@ export class TestMember implements Acceptor {
   readonly replica: Replica
   readonly #store: Store
   readonly #intake: Intake
+  readonly #quotas: QuotaDesk
   readonly #sessions: Sessions
 
   private constructor(machine: TestMachine, store: Store, replica: Replica, random: SeededRandom) {
@@ -29,7 +31,8 @@ export class TestMember implements Acceptor {
     this.replica = replica
     this.#store = store
     const shared = { replica, clock: machine, telemetry: silent }
-    this.#intake = createIntake({ ...shared, random })
+    this.#quotas = createQuotas({ ...shared, random })
+    this.#intake = createIntake({ ...shared, random, quotas: this.#quotas })
     this.#sessions = createSessions({ ...shared, intake: this.#intake, info: { leaderUrl: null } })
   }
 
@@ -60,6 +63,7 @@ export class TestMember implements Acceptor {
     this.#intake.drain()
     this.#sessions.close()
     this.#intake.close()
+    await this.#quotas.close(this.machine.monotonicMs())
     await this.replica.close()
     await this.#store.close()
   }

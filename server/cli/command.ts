@@ -9,6 +9,8 @@ export const EXIT = { done: 0, refused: 1, usage: 2, unavailable: 3, fatal: 70 }
 
 export interface Flag {
   readonly type: 'string' | 'boolean' | 'integer'
+  /** Of a string: it may be given more than once, on the command line alone, and its setting is all of them. */
+  readonly many?: true
   /** What a string must look like. */
   readonly format?: FormatName
   readonly choices?: readonly string[]
@@ -29,11 +31,17 @@ export interface Operand {
   readonly optional?: boolean
 }
 
-type ValueOf<F extends Flag> = F['type'] extends 'boolean' ? boolean : F['type'] extends 'integer' ? number : string
+type ValueOf<F extends Flag> = F['type'] extends 'boolean'
+  ? boolean
+  : F['type'] extends 'integer'
+    ? number
+    : F extends { many: true }
+      ? readonly string[]
+      : string
 
-/** Settings by flag name. Booleans are always there; others may be absent where they have no default. */
+/** Settings by flag name. Booleans are always there, and what may be given more than once is; others may be absent where they have no default. */
 export type Settings<F extends Flags> = {
-  readonly [K in keyof F]: F[K] extends { default: string | number | boolean } | { type: 'boolean' }
+  readonly [K in keyof F]: F[K] extends { default: string | number | boolean } | { type: 'boolean' } | { many: true }
     ? ValueOf<F[K]>
     : ValueOf<F[K]> | undefined
 }
@@ -49,7 +57,7 @@ export interface Io {
   readonly signal: AbortSignal
 }
 
-export type Setting = string | number | boolean | undefined
+export type Setting = string | number | boolean | readonly string[] | undefined
 
 export interface Call<S> {
   readonly settings: S

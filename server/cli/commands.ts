@@ -5,6 +5,7 @@ import type { Command } from './command.js'
 import { dev } from './dev.js'
 import { history } from './history.js'
 import { leaseCommands } from './lease.js'
+import { quotaCommands } from './quota.js'
 import { recover } from './recover.js'
 import { recoverQuorum } from './recoverquorum.js'
 import { run } from './run.js'
@@ -18,6 +19,7 @@ export const commands: readonly Command[] = [
   run,
   ...leaseCommands,
   watch,
+  ...quotaCommands,
   history,
   status,
   ...clusterCommands,

@@ -6,14 +6,14 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import envSchema from 'env-schema'
-import { type Command, type Flag, type Flags, UsageError } from './command.js'
+import { type Command, type Flag, type Flags, type Setting, UsageError } from './command.js'
 import { FORMATS, type FormatName, fault } from './formats.js'
 
 type Env = Readonly<Record<string, string | undefined>>
 type Values = Record<string, unknown>
 
 export interface Settled {
-  readonly settings: Readonly<Record<string, string | number | boolean | undefined>>
+  readonly settings: Readonly<Record<string, Setting>>
   readonly operands: readonly string[]
   readonly rest: readonly string[]
 }
@@ -39,14 +39,19 @@ export function settle(command: Command, argv: readonly string[], env: Env): Set
   }
   if (problems.length > 0) throw new UsageError(problems)
 
-  const settings: Record<string, string | number | boolean | undefined> = {}
+  const settings: Record<string, Setting> = {}
   for (const [key, flag] of Object.entries(command.flags)) {
     const given = line.values[key] ?? fromEnv[key] ?? fromFile[key] ?? flag.default
-    settings[key] = (given as string | number | boolean | undefined) ?? (flag.type === 'boolean' ? false : undefined)
+    settings[key] = (given as Setting) ?? absent(flag)
   }
   const faults = command.faults?.(settings) ?? []
   if (faults.length > 0) throw new UsageError(faults)
   return { settings, operands: line.operands, rest: line.rest }
+}
+
+function absent(flag: Flag): Setting {
+  if (flag.type === 'boolean') return false
+  return flag.many ? [] : undefined
 }
 
 /** The command line, with everything wrong about its shape noted. Values are not judged here. */
@@ -72,7 +77,8 @@ function readLine(command: Command, argv: readonly string[], problems: string[])
         values[token.name] = true
       } else if (token.value === undefined || (!token.inlineValue && looksLikeFlag(token.value))) {
         problems.push(`--${token.name}: needs a value (${flag.value ?? 'VALUE'})`)
-      } else values[token.name] = token.value
+      } else if (flag.many) values[token.name] = [...((values[token.name] as string[]) ?? []), token.value]
+      else values[token.name] = token.value
     }
   }
   const operands = readOperands(command, given, problems)
@@ -163,10 +169,12 @@ function checkSource(flags: Flags, values: Values, label: (key: string) => strin
     if (errors === undefined) throw error
     const seen = new Set<string>()
     for (const { instancePath } of errors) {
-      const key = instancePath.slice(1)
+      const [, key = '', at] = instancePath.split('/')
       if (seen.has(key)) continue
       seen.add(key)
-      problems.push(`${label(key)} ${explain(flags[key]!, values[key])}`)
+      problems.push(
+        `${label(key)} ${explain(flags[key]!, at === undefined ? values[key] : (values[key] as unknown[])[Number(at)])}`,
+      )
     }
   }
 }
@@ -185,7 +193,8 @@ function schemaOf(flag: Flag): Record<string, unknown> {
     return { type: 'integer', minimum: flag.min ?? 0, maximum: flag.max ?? Number.MAX_SAFE_INTEGER }
   }
   if (flag.choices) return { type: 'string', enum: flag.choices }
-  return { type: 'string', minLength: 1, ...(flag.format && { format: flag.format }) }
+  const text = { type: 'string', minLength: 1, ...(flag.format && { format: flag.format }) }
+  return flag.many ? { type: 'array', items: text } : text
 }
 
 function explain(flag: Flag, value: unknown): string {

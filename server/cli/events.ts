@@ -57,8 +57,10 @@ export function chainedEvent(body: EventBody): ChainedEvent {
   }
 }
 
-/** `when  type  name  holder  token  why`. */
+/** `when  type  name  holder  token  why`. A quota has no holder; its version is `v3`, and why it changed is who did it. */
 export function eventCells(event: EventBody): string[] {
+  if (event.type === 'quotaSet' || event.type === 'quotaDeleted')
+    return [event.at, event.type, event.name, '-', `v${event.token}`, `by ${event.principal}`]
   return [event.at, event.type, event.name, event.holder, String(event.token), event.reason ?? event.cause]
 }
 

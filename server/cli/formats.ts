@@ -1,12 +1,15 @@
 /** What strings on the command line, in the environment and in configuration files must look like. Pure. */
 import {
+  type Bandwidth,
   checkIdempotencyKey,
+  checkInteger,
   checkLockDelayMs,
   checkMemberId,
   checkMeta,
   checkName,
   checkPeerId,
   checkPrefix,
+  checkQuotaKey,
   checkTtlMs,
   checkWaitMs,
   durationMs,
@@ -45,6 +48,25 @@ export function readDuration(text: string, field = 'it'): number {
   return durationMs(/^[0-9]+(\.[0-9]+)?$/.test(text) ? Number(text) : text, field)
 }
 
+const RATE = /^(\d+)\/([^:]+)(?::(\d+))?$/
+
+/** A bandwidth, of `100/s`, `1000/1h` or `1000/1h:50` (a burst of 50); its burst is 0 where it says none. Throws ProtocolError, or an Error that follows the flag's name. */
+export function readRate(text: string): Bandwidth {
+  const [, tokens, per = '', burst] = RATE.exec(text) ?? []
+  if (tokens === undefined) throw new Error(`expects TOKENS/TIME or TOKENS/TIME:BURST, such as 100/s, got "${text}"`)
+  const perMs = readDuration(/^\d/.test(per) ? per : `1${per}`)
+  checkInteger(perMs, 'its time', 1, LIMITS.quotaPerMsMax)
+  const whole = (digits: string, field: string) => checkInteger(Number(digits), field, 1, LIMITS.quotaTokensMax)
+  return { tokens: whole(tokens, 'its tokens'), perMs, burst: burst === undefined ? 0 : whole(burst, 'its burst') }
+}
+
+/** `KEY=QUOTA`: the name of a quota has no `=`, a key may have. Throws as readRate does. */
+export function readNamedKey(text: string): readonly [key: string, quota: string] {
+  const at = text.lastIndexOf('=')
+  if (at < 0) throw new Error(`expects KEY=QUOTA, got "${text}"`)
+  return [checkQuotaKey(text.slice(0, at), 'its key'), checkName(text.slice(at + 1), 'its quota')]
+}
+
 export const FORMATS = {
   name: (text) => checkName(text, 'it'),
   memberId: (text) => checkMemberId(text, 'it'),
@@ -59,6 +81,9 @@ export const FORMATS = {
   lockDelay: (text) => checkLockDelayMs(readDuration(text), 'it'),
   meta: (text) => checkMeta(text, 'it'),
   idempotencyKey: (text) => checkIdempotencyKey(text, 'it'),
+  rate: readRate,
+  quotaKey: (text) => checkQuotaKey(text, 'it'),
+  namedKey: readNamedKey,
   address: parseAddress,
   url,
   urls: readUrls,

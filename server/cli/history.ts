@@ -11,7 +11,7 @@ const PAGE = 1_000
 
 export const history = command({
   name: 'history',
-  summary: 'show what became of leases, and verify that nobody altered it',
+  summary: 'show what became of leases and quotas, and verify that nobody altered it',
   operands: [{ name: 'NAME', format: 'name', optional: true }],
   flags: {
     limit: { type: 'integer', min: 1, max: PAGE, value: 'N', default: 100, help: 'at most so many changes' },
@@ -22,7 +22,7 @@ export const history = command({
     ...connectionFlags,
   },
   notes: [
-    'Without NAME it is the history of all leases, oldest first.',
+    'Without NAME it is the history of all names, oldest first.',
     '--verify reads everything, whatever NAME says; it exits 1 and says where the chain breaks.',
   ],
   async run({ settings, operands: [name = ''], io }) {

@@ -3,7 +3,7 @@ import { type Command, command, EXIT, type Io } from './command.js'
 import { connect, connectionFlags, whoami, wishFlags } from './connection.js'
 import { readDuration } from './formats.js'
 import type { Answer } from './http.js'
-import { pairs, seconds, table } from './output.js'
+import { answerLine, pairs, seconds, table } from './output.js'
 
 interface GrantBody {
   readonly name: string
@@ -107,7 +107,7 @@ const release = command({
   async run({ settings, operands: [name = ''], io }) {
     const body = { token: Number(settings.token) }
     const answer = await connect(settings, io).ask({ method: 'POST', path: leasePath(name, '/release'), body })
-    io.out(settings.json ? line(answer) : `released ${name}\n`)
+    io.out(settings.json ? answerLine(answer) : `released ${name}\n`)
     return EXIT.done
   },
 })
@@ -125,7 +125,7 @@ const transfer = command({
   async run({ settings, operands: [name = ''], io }) {
     const body = { token: Number(settings.token), to: settings.to }
     const answer = await connect(settings, io).ask({ method: 'POST', path: leasePath(name, '/transfer'), body })
-    io.out(settings.json ? line(answer) : `released ${name} and offered it to ${settings.to}\n`)
+    io.out(settings.json ? answerLine(answer) : `released ${name} and offered it to ${settings.to}\n`)
     return EXIT.done
   },
 })
@@ -142,7 +142,7 @@ const revoke = command({
       path: leasePath(name),
       headers,
     })
-    io.out(settings.json ? line(answer) : `revoked ${name}\n`)
+    io.out(settings.json ? answerLine(answer) : `revoked ${name}\n`)
     return EXIT.done
   },
 })
@@ -154,7 +154,7 @@ const get = command({
   flags: connectionFlags,
   async run({ settings, operands: [name = ''], io }) {
     const answer = await connect(settings, io).ask<LeaseBody>({ method: 'GET', path: leasePath(name) })
-    if (settings.json) io.out(line(answer))
+    if (settings.json) io.out(answerLine(answer))
     else io.out(pairs(described(answer.body), io.color))
     return EXIT.done
   },
@@ -179,7 +179,7 @@ const list = command({
       path: `/v1/leases?${query}`,
     })
     if (settings.json) {
-      io.out(line(answer))
+      io.out(answerLine(answer))
       return EXIT.done
     }
     const { leases, next } = answer.body
@@ -200,7 +200,7 @@ const list = command({
 export const leaseCommands: readonly Command[] = [acquire, renew, release, transfer, revoke, get, list]
 
 function printGrant(answer: Answer<GrantBody>, json: boolean, io: Io): number {
-  io.out(json ? line(answer) : pairs(described(answer.body), io.color))
+  io.out(json ? answerLine(answer) : pairs(described(answer.body), io.color))
   return EXIT.done
 }
 
@@ -216,8 +216,4 @@ function described(lease: LeaseBody): [string, string][] {
   if (lease.waiters !== undefined) entries.push(['waiters', String(lease.waiters)])
   if (lease.meta) entries.push(['meta', lease.meta])
   return entries
-}
-
-function line(answer: Answer<unknown>): string {
-  return `${answer.text.trimEnd()}\n`
 }

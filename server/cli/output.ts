@@ -22,6 +22,11 @@ export function pairs(entries: readonly (readonly [string, string])[], color: bo
     .join('')
 }
 
+/** The server's answer as it came, for --json. */
+export function answerLine({ text }: { readonly text: string }): string {
+  return `${text.trimEnd()}\n`
+}
+
 /** Milliseconds for people: `850 ms`, `9.4 s`, `12 min`. */
 export function seconds(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)} ms`

@@ -8,6 +8,7 @@ import { memberOf, peerIdOf } from '@leasehold/protocol'
 import type { ServerTelemetry } from '../http/index.js'
 import { Machine } from '../machine/index.js'
 import { answerAsFormed, Door, TcpTransport } from '../peers/index.js'
+import { createQuotas } from '../quota/index.js'
 import { RaftLog, type RetentionOptions, Shell } from '../replica/index.js'
 import { backupBytes, HEADROOM, Headroom, openStore, type Store } from '../storage/index.js'
 import type { Address } from './address.js'
@@ -19,6 +20,9 @@ import { Lobby } from './lobby.js'
 import { watchLoop } from './loopstall.js'
 import { ALONE, type Peering } from './peering.js'
 import { realRandom } from './random.js'
+
+/** A member that stops waits so long at most until what it has not spent is back. */
+const GIVE_BACK_MS_MAX = 1_000
 
 export interface ServerConfig {
   readonly memberId: string
@@ -112,8 +116,11 @@ async function opened(config: ServerConfig, closing: (close: () => Promise<void>
     ...shared,
   })
   closing(() => replica.close())
+  const quotas = createQuotas({ replica, ...shared })
+  closing(() => quotas.close(realClock.monotonicMs() + GIVE_BACK_MS_MAX))
   const http = await createHttp({
     replica,
+    quotas,
     info: { version: config.version, ...(config.advertise !== undefined && { url: config.advertise }) },
     metrics: telemetry,
     backup: async () => Readable.from(backupBytes(await store.snapshot()), { objectMode: false }),

@@ -6,7 +6,7 @@ import { refusal } from './http.js'
 
 export const watch = command({
   name: 'lease watch',
-  summary: 'follow the changes of leases as they happen',
+  summary: 'follow the changes of leases and quotas as they happen',
   operands: [],
   flags: {
     prefix: { type: 'string', format: 'prefix', value: 'PREFIX', help: 'only names that begin so' },

@@ -14,6 +14,8 @@ import {
   type OfferedFields,
   OK,
   OP,
+  type QuotaChangedFields,
+  type QuotaSpec,
   type ReleasedFields,
   type RequestToken,
   type RevokedFields,
@@ -24,6 +26,7 @@ import { opName } from '../intake/index.js'
 import type { Context } from './context.js'
 import { sendBody } from './media.js'
 import { sendProblem } from './unit.js'
+import type { Asker } from './waiting.js'
 
 /** What names this request: the client's key, or null. Throws ProtocolError INVALID_ARGUMENT. */
 export function keyOf(context: Context, request: FastifyRequest): RequestToken | null {
@@ -42,17 +45,7 @@ export async function change(
 ): Promise<FastifyReply> {
   const { unit } = request
   unit.readMs = context.clock.monotonicMs()
-  const { socket } = request.raw
-  const answer = await context.waiting.submit(command, {
-    principal: unit.principal,
-    bytes: Number(request.headers['content-length'] ?? 0),
-    onGone: (listener) => {
-      // Requests that follow each other on a connection all listen to it; how many is the front door's to say.
-      socket.setMaxListeners(0)
-      socket.once('close', listener)
-      return () => socket.off('close', listener)
-    },
-  })
+  const answer = await context.waiting.submit(command, askerOf(request))
   unit.answeredMs = context.clock.monotonicMs()
   if (answer === null) {
     context.telemetry.request(opName(command.op), 'gone', '')
@@ -61,6 +54,21 @@ export async function change(
   unit.waited = answer.waited
   unit.outcome(answer.code, answer.fields)
   return sendAnswer(request, reply, command, answer.code, answer.fields)
+}
+
+/** Whoever sent this request. */
+export function askerOf(request: FastifyRequest): Asker {
+  const { socket } = request.raw
+  return {
+    principal: request.unit.principal,
+    bytes: Number(request.headers['content-length'] ?? 0),
+    onGone: (listener) => {
+      // Requests that follow each other on a connection all listen to it; how many is the front door's to say.
+      socket.setMaxListeners(0)
+      socket.once('close', listener)
+      return () => socket.off('close', listener)
+    },
+  }
 }
 
 function sendAnswer(
@@ -106,6 +114,14 @@ function answerBody(command: ClientCommand, code: number, fields: readonly unkno
       const [token, replayed] = fields as RevokedFields
       return { revoked: true, token, replayed }
     }
+    case OP.quotaSet: {
+      const [version, replayed] = fields as QuotaChangedFields
+      return { name: command.name, version, ...specBody(command.spec), replayed }
+    }
+    case OP.quotaDelete: {
+      const [version, replayed] = fields as QuotaChangedFields
+      return { deleted: true, version, replayed }
+    }
     case OP.cancelWait:
       return {}
   }
@@ -113,4 +129,10 @@ function answerBody(command: ClientCommand, code: number, fields: readonly unkno
 
 function grantBody(name: string, [token, ttlMs, remainingMs, replayed, holder]: GrantedFields): object {
   return { name, holder, token, ttlMs, remainingMs, replayed }
+}
+
+/** A specification as people write it, in this order, with all its fields. */
+export function specBody(spec: QuotaSpec): object {
+  const { bandwidths, parent, weight, guaranteedPercent, borrow, initial, perKey, shadow, whenUnavailable, keys } = spec
+  return { bandwidths, parent, weight, guaranteedPercent, borrow, initial, perKey, shadow, whenUnavailable, keys }
 }

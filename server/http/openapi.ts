@@ -11,7 +11,7 @@ export async function describeRoutes(app: App, context: Context): Promise<void> 
       info: {
         title: 'Leasehold',
         version: context.version,
-        description: 'Leases with fencing tokens. Every error is a problem document with a stable code.',
+        description: 'Leases with fencing tokens, and quotas. Every error is a problem document with a stable code.',
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },
     },

@@ -57,10 +57,11 @@ export class RouteTable {
     })
   }
 
-  /** The methods of the route that this URL belongs to; null where there is none. */
+  /** The methods of all routes that this URL belongs to; null where there are none. */
   methodsOf(url: string): string | null {
     const path = pathOf(url)
-    const methods = this.#routes.find(({ pattern }) => pattern.test(path))?.methods
-    return methods === undefined ? null : [...methods].sort().join(', ')
+    const found = this.#routes.filter(({ pattern }) => pattern.test(path))
+    const methods = new Set(found.flatMap((route) => [...route.methods]))
+    return methods.size === 0 ? null : [...methods].sort().join(', ')
   }
 }

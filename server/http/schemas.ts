@@ -10,12 +10,12 @@ const closed = { additionalProperties: false } as const
 /** A request's object: no other fields. */
 export const Exact = <P extends TProperties>(properties: P) => Type.Object(properties, closed)
 
-const Name = Type.String({
+export const Name = Type.String({
   description: 'A to Z, a to z, 0 to 9, . _ : @ / -; no empty, . or .. segment; at most 255 bytes',
 })
 const Token = Type.Integer({ minimum: 1, maximum: LIMITS.tokenMax, description: 'Fencing token' })
-const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
-const Ms = (description: string) => Type.Integer({ minimum: 0, description })
+export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+export const Ms = (description: string) => Type.Integer({ minimum: 0, description })
 
 export const NameParams = Type.Object({ name: Name })
 export const NoQuery = Exact({})
@@ -86,11 +86,13 @@ export const Event = Type.Object({
   seq: Type.Integer({ minimum: 1 }),
   cursor: Type.String(),
   type: Type.Union(
-    ['granted', 'offered', 'released', 'expired', 'revoked', 'transferred'].map((type) => Type.Literal(type)),
+    ['granted', 'offered', 'released', 'expired', 'revoked', 'transferred', 'quotaSet', 'quotaDeleted'].map((type) =>
+      Type.Literal(type),
+    ),
   ),
   name: Name,
-  holder: Name,
-  token: Token,
+  holder: Type.String({ description: 'Empty for a quota' }),
+  token: Type.Integer({ minimum: 1, maximum: LIMITS.tokenMax, description: 'Fencing token; of a quota: its version' }),
   reason: Nullable(Type.String()),
   cause: Type.String(),
   principal: Type.String(),
@@ -172,6 +174,11 @@ const extras: Partial<Record<ErrorCode, TProperties>> = {
     reason: Type.Union(
       ['expired', 'released', 'revoked', 'transferred', 'superseded', 'unknown'].map((reason) => Type.Literal(reason)),
     ),
+  },
+  QUOTA_EXCEEDED: {
+    remaining: Type.Integer({ minimum: 0, description: 'Whole tokens, as far as this member knows' }),
+    limit: Type.Integer({ minimum: 0, description: 'The most that can be taken at once' }),
+    resetMs: Ms('Until it is full again, if nobody takes'),
   },
 }
 

@@ -14,7 +14,7 @@ import {
   type RawRequestDefaultExpression,
   type RawServerDefault,
 } from 'fastify'
-import { createIntake, type Intake } from '../intake/index.js'
+import { createIntake, type Intake, type IntakeOptions } from '../intake/index.js'
 import type { Clock, Random, Telemetry } from '../ports/index.js'
 import type { Replica } from '../replica/index.js'
 import { createSessions } from '../session/index.js'
@@ -31,7 +31,9 @@ import { describeRoutes, openapiRoute } from './openapi.js'
 import { checkHost, checkUrl, RouteTable } from './paths.js'
 import { upgradeOptions } from './plain.js'
 import { problemOf } from './problem.js'
+import { quotaRoutes } from './quotas.js'
 import { refuseExpectation, refuseRaw } from './raw.js'
+import { takeRoutes } from './take.js'
 import type { MetricsSource } from './telemetry.js'
 import { closeUnit, openUnit, sendProblem, Unit } from './unit.js'
 import { sessionRoute } from './upgrade.js'
@@ -59,6 +61,8 @@ export interface HttpOptions {
   readonly whoIsAt?: (address: string) => Promise<string | null>
   /** Begins a backup of this member's state. */
   readonly backup?: () => Promise<NodeJS.ReadableStream>
+  /** Where tokens are taken; needed where no intake is given. */
+  readonly quotas?: IntakeOptions['quotas']
   /** Made here where it is not given. */
   readonly intake?: Intake
   /** Limits to use instead, in tests. */
@@ -79,6 +83,8 @@ export async function createHttp(options: HttpOptions): Promise<App> {
   await describeRoutes(app, context)
   await sessionRoute(app, context)
   leaseRoutes(app, context)
+  quotaRoutes(app, context)
+  takeRoutes(app, context)
   historyRoutes(app, context)
   watchRoutes(app, context)
   clusterRoutes(app, context)
@@ -136,7 +142,9 @@ const isRequestId = (text: string): boolean =>
 
 function contextOf(options: HttpOptions, limits: HttpLimits, app: App): Context {
   const { replica, clock, random, telemetry, info } = options
-  const intake = options.intake ?? createIntake({ replica, clock, random, telemetry })
+  const { quotas } = options
+  const intake =
+    options.intake ?? createIntake({ replica, clock, random, telemetry, ...(quotas !== undefined && { quotas }) })
   const url = (): string | null => info.url ?? listeningUrl(app)
   const leader = {
     get leaderUrl() {

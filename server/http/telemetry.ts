@@ -22,6 +22,8 @@ const GAUGES: Readonly<Record<string, string>> = {
   waiters: 'Acquires that stand in a queue',
   sessions: 'Open sessions',
   apply_lag: 'Log entries that are committed and not yet applied',
+  quota_admitted_shadow: 'Requests admitted without tokens by shadow quotas, since the start',
+  quota_admitted_unavailable: 'Requests admitted because nobody could say, since the start',
   log_entries: 'Log entries that are kept for members that fall behind',
   loop_stall_seconds: 'The longest time that the event loop stood still since the reading before',
 }

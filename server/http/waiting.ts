@@ -3,7 +3,15 @@
  * nothing else with it. Two requests with the same Idempotency-Key that stand in a queue are one there: the later one
  * is told first, and tells the others. Must never leave a request without an answer while its connection lives.
  */
-import { type Acquire, type ClientCommand, ERRORS, OP, QUEUED, type WaiterId } from '@leasehold/protocol'
+import {
+  type Acquire,
+  type ClientCommand,
+  ERRORS,
+  OP,
+  QUEUED,
+  type TakeRequest,
+  type WaiterId,
+} from '@leasehold/protocol'
 import type { Intake, Lane, Outlet } from '../intake/index.js'
 import type { Random } from '../ports/index.js'
 import type { HttpLimits } from './limits.js'
@@ -21,6 +29,13 @@ export interface Asker {
   readonly bytes: number
   /** Calls back when the connection is gone. Returns how to stop listening. */
   onGone(listener: () => void): () => void
+}
+
+/** A take as a command of its own: it goes to the quotas of this member, and not into the log. */
+interface Take {
+  readonly op: typeof OP.take
+  readonly principal: string
+  readonly request: TakeRequest
 }
 
 export class Waiting {
@@ -48,8 +63,15 @@ export class Waiting {
       const pending = unnamed
         ? new Pending(this, this.#intake, this.#named(command), this.#own, resolve)
         : new Pending(this, this.#intake, command, null, resolve)
-      this.#open.add(pending)
-      pending.begin(asker, this.#intake.clock.monotonicMs() + this.#limits.answerMs, this.#limits.deadlineMs)
+      this.#begin(pending, asker)
+    })
+  }
+
+  /** Asks the quotas of this member, in the same way. What is not answered when its connection goes is not taken. */
+  take(request: TakeRequest, asker: Asker): Promise<Answer | null> {
+    const { principal } = asker
+    return new Promise((resolve) => {
+      this.#begin(new Pending(this, this.#intake, { op: OP.take, principal, request }, null, resolve), asker)
     })
   }
 
@@ -100,6 +122,11 @@ export class Waiting {
     }
   }
 
+  #begin(pending: Pending, asker: Asker): void {
+    this.#open.add(pending)
+    pending.begin(asker, this.#intake.clock.monotonicMs() + this.#limits.answerMs, this.#limits.deadlineMs)
+  }
+
   /** A request that waits needs a name, so that it can be given up. */
   #named(command: Acquire): Acquire {
     return { ...command, request: this.#own.open(command.principal, this.#intake.replica.status.clusterMs) }
@@ -115,7 +142,7 @@ export class Waiting {
 class Pending implements Outlet {
   readonly #all: Waiting
   readonly #intake: Intake
-  readonly #command: ClientCommand
+  readonly #asked: ClientCommand | Take
   /** Where its name was made; null where its client made it, or it has none. */
   readonly #own: OwnRequests | null
   readonly #resolve: (answer: Answer | null) => void
@@ -131,13 +158,13 @@ class Pending implements Outlet {
   constructor(
     all: Waiting,
     intake: Intake,
-    command: ClientCommand,
+    asked: ClientCommand | Take,
     own: OwnRequests | null,
     resolve: (answer: Answer | null) => void,
   ) {
     this.#all = all
     this.#intake = intake
-    this.#command = command
+    this.#asked = asked
     this.#own = own
     this.#resolve = resolve
   }
@@ -150,14 +177,15 @@ class Pending implements Outlet {
     this.again()
   }
 
-  /** Hands the command in, under a lane of its own. */
+  /** Hands it in, under a lane of its own. */
   again(): void {
     if (this.#done) return
     this.#lane?.close()
-    const { principal } = this.#command
+    const { principal } = this.#asked
     this.#lane = this.#intake.lane({ principal, scope: `p:${principal}` }, this, { quiet: true })
     this.#lane.begin()
-    this.#lane.change(this.#command, this.#bytes, this.#deadlineMs)
+    if (this.#asked.op === OP.take) this.#lane.takeTokens(this.#asked.request, this.#bytes, this.#deadlineMs)
+    else this.#lane.change(this.#asked, this.#bytes, this.#deadlineMs)
     this.#lane.end()
   }
 
@@ -215,7 +243,7 @@ class Pending implements Outlet {
 
   /** Without an outcome it is given up: nobody else can name it, so nobody can come back for it. */
   #endOwn(own: OwnRequests, answer: Answer | null): void {
-    const { principal, request } = this.#command as Acquire
+    const { principal, request } = this.#asked as Acquire
     if (answer === null || !isOutcome(answer)) own.giveUp(principal, request!.key)
     else own.answered(principal, request!.key)
   }

@@ -5,6 +5,7 @@
  */
 import { OP, type Op, type Sender } from '@leasehold/protocol'
 import type { Clock, Random, Telemetry } from '../ports/index.js'
+import type { QuotaDesk } from '../quota/index.js'
 import type { Replica } from '../replica/index.js'
 import { Journal } from './journal.js'
 import { Lane, type Outlet } from './lane.js'
@@ -12,6 +13,8 @@ import { INTAKE_LIMITS } from './limits.js'
 
 export interface IntakeOptions {
   readonly replica: Replica
+  /** Left out: nothing can be taken here. */
+  readonly quotas?: QuotaDesk
   readonly clock: Clock
   readonly random: Random
   readonly telemetry: Telemetry
@@ -31,6 +34,7 @@ export class Intake {
   readonly limits: IntakeLimits
   readonly journal: Journal
   readonly #random: Random
+  readonly #quotas: QuotaDesk | null
   #draining = false
 
   // shared counts; only lanes change them, each by what it let in itself
@@ -41,11 +45,18 @@ export class Intake {
 
   constructor(options: IntakeOptions) {
     this.replica = options.replica
+    this.#quotas = options.quotas ?? null
     this.clock = options.clock
     this.telemetry = options.telemetry
     this.#random = options.random
     this.limits = { ...INTAKE_LIMITS, ...options.limits }
     this.journal = new Journal(options.clock, options.telemetry)
+  }
+
+  /** Throws where this front door was made without quotas. */
+  get quotas(): QuotaDesk {
+    if (this.#quotas === null) throw new Error('there is no desk for quotas here')
+    return this.#quotas
   }
 
   /** From now on every new request is refused with SHUTTING_DOWN; what was let in is still answered. */
@@ -64,10 +75,11 @@ export class Intake {
 
   /**
    * Judges a request by its header alone. Null lets it in.
-   * Giving up a wait is let in even while draining: it only ever makes room.
+   * Giving up a wait is let in even while draining: it only ever makes room. So is a draw: it may give tokens back, and the desk
+   * knows how long it gives any.
    */
   judge(op: Op, bytes: number, remainingMs: number): Refusal | null {
-    if (this.#draining && op !== OP.cancelWait) return 'SHUTTING_DOWN'
+    if (this.#draining && op !== OP.cancelWait && op !== OP.draw) return 'SHUTTING_DOWN'
     if (remainingMs <= 0) return 'OVERLOADED'
     if (this.inFlight >= this.limits.inFlightMax) return 'OVERLOADED'
     if (this.inFlightBytes + bytes > this.limits.inFlightBytesMax) return 'OVERLOADED'

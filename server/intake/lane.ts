@@ -13,8 +13,11 @@ import {
   type Op,
   ProtocolError,
   parseCommand,
+  parseDraw,
+  parseTake,
   QUEUED,
   type Sender,
+  type TakeRequest,
 } from '@leasehold/protocol'
 import type { Recipient } from '../replica/index.js'
 import type { Intake } from './intake.js'
@@ -72,6 +75,9 @@ export class Lane implements Recipient {
   #inFlightBytes = 0
   #waiting = 0
   #pages = 0
+  /** Takes that are not answered yet. */
+  /** Has taken or drawn: the desk may keep something for it. */
+  #usesQuotas = false
 
   constructor(intake: Intake, sender: Sender, outlet: Outlet, quiet: boolean) {
     this.#intake = intake
@@ -110,7 +116,8 @@ export class Lane implements Recipient {
     }
     try {
       const fields = request.fields()
-      if (op <= OP.cancelWait) this.#submit(parseCommand(op, fields, this.#sender), request)
+      if (op <= OP.quotaDelete) this.#submit(parseCommand(op, fields, this.#sender), request)
+      else if (op === OP.take || op === OP.draw) this.#quotas(op, fields, request)
       else this.#read(op, parseQuery(op, fields), request)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
@@ -131,6 +138,16 @@ export class Lane implements Recipient {
       if (!(error instanceof ProtocolError)) throw error
       this.#refuse(command.op, 0, 1, error.code, error.message)
     }
+  }
+
+  /** One checked take, from HTTP. Where it is not let in, that is its answer. */
+  takeTokens(request: TakeRequest, bytes: number, remainingMs: number): void {
+    const refusal = this.#judge(OP.take, bytes, remainingMs)
+    if (refusal !== null) {
+      this.#refuse(OP.take, 0, 1, refusal, detailOf(refusal, remainingMs))
+      return
+    }
+    this.#takeFrom(request, { id: 0, attempt: 1, remainingMs, bodyBytes: bytes })
   }
 
   /** The requests of a frame are over: starts its reads, all behind one barrier, and sends what is answered already. */
@@ -172,6 +189,7 @@ export class Lane implements Recipient {
     if (this.#closed) return
     this.#closed = true
     if (this.#inFlight + this.#waiting > 0) this.#intake.replica.detach(this)
+    if (this.#usesQuotas) this.#intake.quotas.detach(this)
     for (const slot of this.#slots) {
       if (slot.op === 0) continue
       if (!this.#quiet) this.#intake.telemetry.request(opName(slot.op), 'gone', '')
@@ -189,13 +207,32 @@ export class Lane implements Recipient {
     return this.#intake.judge(op, bytes, remainingMs)
   }
 
-  /** Throws ProtocolError LIMIT_REACHED for one waiter too many. */
+  /** Throws ProtocolError: LIMIT_REACHED for one waiter too many, INVALID_ARGUMENT for what is not served here. */
   #submit(command: ClientCommand, from: Pick<Incoming, 'id' | 'attempt' | 'remainingMs' | 'bodyBytes'>): void {
+    if (command.op === OP.quotaSet && command.spec.perKey) throw new ProtocolError('INVALID_ARGUMENT', NO_KEYS)
     const key = keyOf(command)
     if (command.op === OP.acquire && key !== null) this.#checkWaiters(key)
     const slot = this.#occupy(command.op, from)
     slot.key = key
     this.#intake.replica.submit(command, this, ticketOf(slot), from.attempt, this.#nowMs + from.remainingMs)
+  }
+
+  /** Throws ProtocolError for a body that is none. */
+  #quotas(op: typeof OP.take | typeof OP.draw, fields: readonly unknown[], from: Incoming): void {
+    if (op === OP.take) {
+      this.#takeFrom(parseTake(fields), from)
+      return
+    }
+    const request = parseDraw(fields)
+    this.#usesQuotas = true
+    const ticket = ticketOf(this.#occupy(OP.draw, from))
+    this.#intake.quotas.draw(request, this, this, ticket, from.attempt, this.#nowMs + from.remainingMs)
+  }
+
+  #takeFrom(request: TakeRequest, from: Pick<Incoming, 'id' | 'attempt' | 'remainingMs' | 'bodyBytes'>): void {
+    this.#usesQuotas = true
+    const ticket = ticketOf(this.#occupy(OP.take, from))
+    this.#intake.quotas.take(request, this, ticket, from.attempt, this.#nowMs + from.remainingMs)
   }
 
   /** A place in a queue that is taken over is no new one. */
@@ -322,7 +359,10 @@ export class Lane implements Recipient {
   }
 }
 
-const isPage = (op: Op | 0): boolean => op === OP.list || op === OP.history
+const NO_KEYS = 'perKey must be false: buckets by key are not served by this version'
+
+const PAGES: ReadonlySet<Op | 0> = new Set([OP.list, OP.history, OP.quotaList, OP.quotaTop])
+const isPage = (op: Op | 0): boolean => PAGES.has(op)
 
 /** What names a waiter, for those who wait and those who give a wait up. */
 function keyOf(command: ClientCommand): number | string | null {

@@ -16,6 +16,11 @@ import {
   parseHistory,
   parseList,
   parseTime,
+  parseTop,
+  type QuotaRow,
+  type QuotaView,
+  quotaFields,
+  type TopQuery,
 } from '@leasehold/protocol'
 import type { Recipient } from '../replica/index.js'
 import type { Intake } from './intake.js'
@@ -26,6 +31,9 @@ export type Query =
   | { readonly op: typeof OP.list; readonly query: ListQuery }
   | { readonly op: typeof OP.history; readonly query: HistoryQuery }
   | { readonly op: typeof OP.time }
+  | { readonly op: typeof OP.quotaGet; readonly name: string }
+  | { readonly op: typeof OP.quotaList; readonly query: ListQuery }
+  | { readonly op: typeof OP.quotaTop; readonly query: TopQuery }
 
 export interface Read {
   readonly ticket: number
@@ -45,6 +53,12 @@ export function parseQuery(op: Op, fields: readonly unknown[]): Query {
     case OP.time:
       parseTime(fields)
       return { op }
+    case OP.quotaGet:
+      return { op, name: parseGet(fields) }
+    case OP.quotaList:
+      return { op, query: parseList(fields) }
+    case OP.quotaTop:
+      return { op, query: parseTop(fields) }
     default:
       throw new ProtocolError('INVALID_ARGUMENT', `op: ${op} is no operation of this version`)
   }
@@ -65,8 +79,9 @@ export async function serveReads(intake: Intake, reads: readonly Read[], to: Rec
   to.flush()
 }
 
-/** Leases as they are now: whoever reads them sees everything that was acknowledged before, by whichever member. */
-const ofState = ({ op }: Query): boolean => op === OP.get || op === OP.list
+/** Leases and quotas as they are now: whoever reads them sees everything that was acknowledged before, by whichever member. */
+const ofState = ({ op }: Query): boolean => OF_STATE.has(op)
+const OF_STATE: ReadonlySet<Op> = new Set([OP.get, OP.list, OP.quotaGet, OP.quotaList])
 
 function serve(intake: Intake, read: Read, to: Recipient): void {
   const { replica } = intake
@@ -79,7 +94,35 @@ function serve(intake: Intake, read: Read, to: Recipient): void {
   } else if (query.op === OP.list) {
     const page = replica.listLeases(query.query)
     to.reply(read.ticket, read.attempt, OK, [page.leases, page.next])
+  } else serveQuotas(intake, read, to)
+}
+
+function serveQuotas(intake: Intake, read: Read, to: Recipient): void {
+  const { query } = read
+  const { replica } = intake
+  if (query.op === OP.quotaGet) {
+    const quota = replica.getQuota(query.name)
+    if (quota !== null) to.reply(read.ticket, read.attempt, OK, [quotaRow(quota)])
+    else refuse(to, read, { code: 'QUOTA_NOT_FOUND', detail: `there is no quota ${query.name}`, retryAfterMs: 0 })
+  } else if (query.op === OP.quotaList) {
+    const page = replica.listQuotas(query.query)
+    to.reply(read.ticket, read.attempt, OK, [page.quotas.map(quotaRow), page.next])
+  } else if (query.op === OP.quotaTop) serveTop(intake, read, query.query, to)
+}
+
+function serveTop(intake: Intake, read: Read, query: TopQuery, to: Recipient): void {
+  try {
+    const { keys, totalPerS } = intake.quotas.top(query)
+    const rows = keys.map(({ key, ratePerS, errorPerS }) => [key, ratePerS, errorPerS])
+    to.reply(read.ticket, read.attempt, OK, [rows, totalPerS])
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    refuse(to, read, { code: error.code, detail: error.message, retryAfterMs: 0 })
   }
+}
+
+function quotaRow({ name, version, available, outstanding, spec }: QuotaView): QuotaRow {
+  return [name, version, available, outstanding, quotaFields(spec)]
 }
 
 async function serveHistory(intake: Intake, read: Read, query: HistoryQuery, to: Recipient): Promise<void> {

@@ -47,6 +47,15 @@ export class Audit {
     })
   }
 
+  /** A quota's specification was set, or deleted. */
+  emitQuota(type: 'quotaSet' | 'quotaDeleted', name: string, version: number, principal: string): void {
+    const { wallMs, timeMs: clusterMs, member, term } = this.#entry!
+    const seq = auditSeq(++this.#meta.row.auditLast)
+    const token = fencingToken(version)
+    const which = { seq, type, name, holder: '', token, reason: null, cause: 'quota' as const, principal }
+    this.#events.push({ ...which, wallMs, clusterMs, member, term, renewals: 0, vacant: false })
+  }
+
   end(): readonly AuditEvent[] {
     return this.#events
   }

@@ -55,6 +55,49 @@ export interface Revocation {
   readonly reason: LossReason
 }
 
+/** What a draw had of one quota. */
+export interface DrawOutcome {
+  readonly quota: string
+  /** Of the specification by which it was judged; 0: there is no such quota, and nothing was granted. */
+  readonly version: number
+  /** The member's tab of this quota: opened by this draw where it has the draw's seq. 0: the member has none. */
+  readonly tab: number
+  /** Tokens granted by this draw: all that the tab holds may be spent until its end, which this draw has moved. */
+  readonly granted: number
+  /** Tokens that the tab has had in all. */
+  readonly drawn: number
+  /** The end of the tab, and how long that is after this entry's stamp. */
+  readonly endMs: ClusterMs
+  readonly validMs: number
+  /** Where less was granted than was wanted: when something more may be there. 0 where all was granted. */
+  readonly retryAfterMs: number
+  /** Whole tokens that are left to be drawn, after this entry. */
+  readonly available: number
+}
+
+/** A draw that was executed by this entry; one that came again has nothing here. */
+export interface Drawn {
+  readonly member: string
+  readonly run: Run
+  readonly seq: number
+  /** In the order of its wants. */
+  readonly outcomes: readonly DrawOutcome[]
+}
+
+/** What a member has drawn from a quota, and what the state knows of it. */
+export interface TabView {
+  readonly quota: string
+  readonly member: string
+  readonly run: Run
+  /** The seq of the draw that opened it. */
+  readonly tab: number
+  /** Tokens, cumulative: drawn = spent + returned + what is outstanding. */
+  readonly drawn: number
+  readonly spent: number
+  readonly returned: number
+  readonly endMs: ClusterMs
+}
+
 export interface Applied {
   /** False for a batch that came again, or too late: time moved on and the sweep ran, but no command did. */
   readonly executed: boolean
@@ -63,6 +106,7 @@ export interface Applied {
   /** Final answers to acquires that were QUEUED by this entry or an earlier one. */
   readonly settled: readonly Settled[]
   readonly revoked: readonly Revocation[]
+  readonly drawn: readonly Drawn[]
   /** In order; seq continues from the last one. */
   readonly events: readonly AuditEvent[]
   /** The sweep reached its bound: append a sweep entry at once. */

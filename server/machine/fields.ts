@@ -50,6 +50,13 @@ export class FieldReader {
     }
   }
 
+  /** All that is left. */
+  rest(): readonly unknown[] {
+    const rest = this.#fields.slice(this.#at)
+    this.#at = this.#fields.length
+    return rest
+  }
+
   get more(): boolean {
     return this.#at < this.#fields.length
   }

@@ -21,6 +21,10 @@ export interface MachineLimits {
   readonly holdEveryMs: number
   readonly tokenMax: number
   readonly membersMax: number
+  readonly quotasMax: number
+  readonly quotaDepthMax: number
+  readonly quotaRetiredMax: number
+  readonly quotaGrantMs: number
 }
 
 export const MACHINE_LIMITS: MachineLimits = {
@@ -38,6 +42,10 @@ export const MACHINE_LIMITS: MachineLimits = {
   holdEveryMs: LIMITS.holdEveryMs,
   tokenMax: LIMITS.tokenMax,
   membersMax: LIMITS.membersMax,
+  quotasMax: LIMITS.quotasMax,
+  quotaDepthMax: LIMITS.quotaDepthMax,
+  quotaRetiredMax: LIMITS.quotaRetiredMax,
+  quotaGrantMs: LIMITS.quotaGrantMs,
 }
 
 /** Throws RangeError where the limits disagree. */

@@ -18,21 +18,24 @@ import {
   type LeaseView,
   type LogIndex,
   OP,
+  type QuotaView,
   type Reply,
   type Term,
 } from '@leasehold/protocol'
 import { acquire } from './commands/acquire.js'
+import { allocate } from './commands/allocate.js'
 import { cancelWait } from './commands/cancel.js'
 import { admitRun, configure, raiseTokens, trimAudit, waiterLost } from './commands/internal.js'
+import { quotaDelete, quotaSet } from './commands/quotas.js'
 import { revoke } from './commands/revoke.js'
 import { release, renew, transfer } from './commands/tokens.js'
-import type { Applied, Entry, StoredTable } from './entry.js'
+import type { Applied, Entry, StoredTable, TabView } from './entry.js'
 import { assertMachineLimits, MACHINE_LIMITS, type MachineLimits } from './limits.js'
 import type { MemberView } from './members.js'
 import { DONE } from './replies.js'
 import { State } from './state.js'
 import { sweep, sweepDue } from './sweep.js'
-import { listOf, viewOf } from './view.js'
+import { listOf, quotasOf, viewOf } from './view.js'
 
 export class Machine {
   /** Not to be used before loaded(). */
@@ -60,6 +63,9 @@ export class Machine {
       state.records,
       state.members.table,
       state.configuration,
+      state.quotas.table,
+      state.quotas.tabs,
+      state.quotas.drawers,
     ]
   }
 
@@ -85,6 +91,7 @@ export class Machine {
     state.member = entry.member
     state.settled = []
     state.revoked = []
+    state.drawn = []
     state.audit.begin(entry)
     sweep(state)
     const executed = state.members.takes(entry)
@@ -95,6 +102,7 @@ export class Machine {
       replies,
       settled: state.settled,
       revoked: state.revoked,
+      drawn: state.drawn,
       events: state.audit.end(),
       moreDue: sweepDue(state),
     }
@@ -119,12 +127,12 @@ export class Machine {
   }
 
   /**
-   * Whether beats are needed: somebody may wait for time to move on (the end of a lease, an offer, a delay, a wait).
+   * Whether beats are needed: somebody may wait for time to move on (the end of a lease, an offer, a delay, a wait, a tab of tokens; a bucket that fills).
    * Not so for what is only remembered: it is judged by the time of whoever asks, and swept with the next entry,
    * whenever that comes.
    */
   get timed(): boolean {
-    return this.#state.leases.size > 0
+    return this.#state.leases.size > 0 || this.#state.quotas.timed
   }
 
   /** Who votes, who learns, where each is reached. Null before any was configured. */
@@ -148,6 +156,30 @@ export class Machine {
     next: string | null
   } {
     return listOf(this.#state, query)
+  }
+
+  /** Null where there is none. */
+  quota(name: string): QuotaView | null {
+    const quota = this.#state.quotas.get(name)
+    return quota === null ? null : this.#state.quotas.view(quota)
+  }
+
+  /** `next` is the last name of the page, or null where the listing ends. */
+  listQuotas(query: { prefix: string; after: string | null; limit: number }): {
+    quotas: readonly QuotaView[]
+    next: string | null
+  } {
+    return quotasOf(this.#state, query)
+  }
+
+  /** What this member's process has drawn, of tabs that have not ended. */
+  tabsOf(member: string): readonly TabView[] {
+    return this.#state.quotas.tabsOf(member)
+  }
+
+  /** The last draw of this member's process that was executed; 0 before any. */
+  lastDrawOf(member: string): number {
+    return this.#state.quotas.lastDrawOf(member)
   }
 
   /** Held and offered ones, those included that have ended and wait for the sweep. */
@@ -178,6 +210,10 @@ function execute(state: State, command: Command): Reply {
       return revoke(state, command)
     case OP.cancelWait:
       return cancelWait(state, command)
+    case OP.quotaSet:
+      return quotaSet(state, command)
+    case OP.quotaDelete:
+      return quotaDelete(state, command)
     case INTERNAL_OP.beat:
     case INTERNAL_OP.sweep:
       return DONE // the entry itself has moved time on and swept
@@ -191,6 +227,8 @@ function execute(state: State, command: Command): Reply {
       return raiseTokens(state, command)
     case INTERNAL_OP.configure:
       return configure(state, command)
+    case INTERNAL_OP.allocate:
+      return allocate(state, command)
     default:
       throw new Error(`a command that this version does not know: ${JSON.stringify(command)}`)
   }

@@ -24,6 +24,8 @@ export const OUTCOME = {
    * A wait whose connection stayed away for too long: a retry waits anew, until `ref`, the first attempt's deadline.
    */
   lostPlace: 7,
+  /** A quota that was set or deleted: `ref` is the version. */
+  quota: 8,
 } as const
 
 export interface RequestRecord extends Row, Linked<RequestRecord> {

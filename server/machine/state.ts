@@ -6,12 +6,13 @@ import type { Reply, WaiterId } from '@leasehold/protocol'
 import { Audit } from './audit.js'
 import { ConfigurationTable } from './configuration.js'
 import { Endings } from './endings.js'
-import type { Revocation, Settled } from './entry.js'
+import type { Drawn, Revocation, Settled } from './entry.js'
 import { Leases } from './leases.js'
 import type { MachineLimits } from './limits.js'
 import { Members } from './members.js'
 import { MetaTable } from './meta.js'
 import { Waiters } from './queue.js'
+import { Quotas } from './quotas.js'
 import { Records } from './records.js'
 import { Scopes } from './scopes.js'
 import { Time } from './time.js'
@@ -27,11 +28,13 @@ export class State {
   readonly scopes: Scopes
   readonly records: Records
   readonly members: Members
+  readonly quotas: Quotas
   readonly configuration = new ConfigurationTable()
   /** Of the entry under way. */
   member = ''
   settled: Settled[] = []
   revoked: Revocation[] = []
+  drawn: Drawn[] = []
 
   constructor(limits: MachineLimits, formatMax: number) {
     this.limits = limits
@@ -43,6 +46,7 @@ export class State {
     this.scopes = new Scopes(limits, this.meta)
     this.records = new Records(limits, this.meta, this.scopes)
     this.members = new Members(limits, this.meta)
+    this.quotas = new Quotas(limits, this.meta, this.members)
   }
 
   /** The next fencing token. It never repeats and never goes back. */
@@ -62,6 +66,7 @@ export class State {
     this.waiters.loaded(this.time.nowMs)
     this.endings.loaded()
     this.scopes.loaded()
+    this.quotas.loaded()
     for (const record of this.records.loaded()) this.waiters.get(record.ref)!.record = record
   }
 }

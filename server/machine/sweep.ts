@@ -1,6 +1,6 @@
 /**
  * Ends what has ended, a bounded number of steps an entry: first leases, offers and delays, then waits, then what is
- * remembered. The order is a function of the state alone, or members would part ways.
+ * remembered, then what was drawn from quotas. The order is a function of the state alone, or members would part ways.
  */
 import type { State } from './state.js'
 import { dismiss, settle } from './succession.js'
@@ -18,6 +18,7 @@ export function sweep(state: State): void {
     else if (state.records.due) state.records.sweepOne()
     else if (state.scopes.due) state.scopes.sweepOne()
     else if (state.endings.due(nowMs)) state.endings.sweepOne()
+    else if (state.quotas.due) state.quotas.sweepOne()
     else return
   }
 }
@@ -29,6 +30,7 @@ export function sweepDue(state: State): boolean {
     state.waiters.due(nowMs) !== null ||
     state.records.due ||
     state.scopes.due ||
-    state.endings.due(nowMs)
+    state.endings.due(nowMs) ||
+    state.quotas.due
   )
 }

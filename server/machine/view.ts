@@ -1,5 +1,5 @@
 /** Leases as readers see them: by the time of the applied state, and by the same predicate as commands. */
-import { fencingToken, type LeaseView } from '@leasehold/protocol'
+import { fencingToken, type LeaseView, type QuotaView } from '@leasehold/protocol'
 import { LEASE_STATE, type Lease } from './lease.js'
 import { remainingMs } from './replies.js'
 import type { State } from './state.js'
@@ -39,4 +39,19 @@ function view(state: State, lease: Lease, endMs: number, what: LeaseView[5]): Le
   const left = remainingMs(endMs, state.time.nowMs)
   const waiters = state.waiters.countOf(lease.name)
   return [lease.name, lease.holder, fencingToken(lease.token), lease.ttlMs, left, what, waiters, lease.meta]
+}
+
+/** One page of quotas' names after `after`, at most `limit` of them. */
+export function quotasOf(
+  { quotas: all }: State,
+  { prefix, after, limit }: { prefix: string; after: string | null; limit: number },
+): { quotas: readonly QuotaView[]; next: string | null } {
+  const quotas: QuotaView[] = []
+  for (const name of all.from(after !== null && after > prefix ? after : prefix)) {
+    if (!name.startsWith(prefix)) break
+    if (name === after) continue
+    if (quotas.length === limit) return { quotas, next: quotas.at(-1)!.name }
+    quotas.push(all.view(all.get(name)!))
+  }
+  return { quotas, next: null }
 }

@@ -3,9 +3,9 @@
  * its origin's process and its number there; a leader takes those of its own term alone, or else a message that was long on its way
  * would be appended in a reign that its sender knew nothing of.
  */
-import type { LogIndex, Run, Term } from '@leasehold/protocol'
+import type { Draw, LogIndex, Run, Term } from '@leasehold/protocol'
 
-export const FORWARD = { batch: 1, refusal: 2, standing: 3 } as const
+export const FORWARD = { batch: 1, refusal: 2, standing: 3, draw: 4, told: 5 } as const
 
 export interface ForwardedBatch {
   readonly kind: typeof FORWARD.batch
@@ -48,4 +48,18 @@ export interface Standing {
   readonly low: boolean
 }
 
-export type Forward = ForwardedBatch | ForwardRefusal | Standing
+/** A member's draw, for the leader of this term. Sent again until it is seen applied: nobody answers it. */
+export interface ForwardedDraw {
+  readonly kind: typeof FORWARD.draw
+  readonly term: Term
+  readonly draw: Draw
+}
+
+/** What the quotas of one member say to those of another. It may be lost. */
+export interface Told {
+  readonly kind: typeof FORWARD.told
+  readonly term: Term
+  readonly body: Uint8Array
+}
+
+export type Forward = ForwardedBatch | ForwardRefusal | Standing | ForwardedDraw | Told

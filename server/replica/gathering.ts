@@ -17,6 +17,8 @@ export function roughBytes(command: ClientCommand): number {
       return bytes + command.name.length + command.to.length
     case OP.cancelWait:
       return bytes + command.scope.length + 32
+    case OP.quotaSet:
+      return bytes + 256 + command.name.length + 600 * command.spec.keys.length
     default:
       return bytes + command.name.length
   }

@@ -71,7 +71,7 @@ export class Growth {
 }
 
 export function grows({ op }: Command): boolean {
-  return op === OP.acquire
+  return op === OP.acquire || op === OP.quotaSet
 }
 
 /** A command of a client stood here, and was refused: members themselves put no beats into counted batches. */

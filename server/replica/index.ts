@@ -1,5 +1,7 @@
+export type { Drawn, DrawOutcome, TabView } from '../machine/index.js'
 export * from './batch.js'
 export * from './clusterclock.js'
+export * from './draws.js'
 export * from './forwards.js'
 export * from './gathering.js'
 export * from './inbound.js'

@@ -29,6 +29,15 @@ export const REPLICA_LIMITS = {
   /** Of other members, that wait for the leader's next close. */
   inboundMax: 256,
   inboundBytesMax: 16 * MIB,
+  // draws of tokens
+  /** A leader waits so long for those who drew within `drawLatelyMs`, so that all are judged together. */
+  drawGatherMs: 10,
+  drawLatelyMs: 1_000,
+  /** A draw of which nothing came is sent again after this. */
+  drawAgainMs: 250,
+  /** Of what the quotas of one member tell those of another. */
+  toldBytesMax: 65_536,
+
   /** A process asks for its run again after this. */
   admitAgainMs: 500,
   /** Without a leader for so long, commands are refused at once. */
@@ -122,6 +131,8 @@ export function assertReplicaLimits(l: { readonly [K in keyof typeof REPLICA_LIM
     [l.electionMsMax < l.leaderlessMsMax, 'an election is no reason to refuse'],
     [l.electionMsMax < l.readMsMax, 'a read outlives an election'],
     [l.promptCommands < l.returningCommands, 'a few are answered at once, and waited for by nobody'],
+    [l.drawGatherMs < l.drawAgainMs, 'a draw is not sent again before it was judged'],
+    [l.drawAgainMs < l.drawLatelyMs, 'who draws without end is expected'],
     [l.inboundBytesMax >= 2 * l.forwardedMax * l.batchBytesMax, 'two members may send as much as they may'],
     [l.snapshotRestMsMax < l.snapshotStallMsMax / 100, 'who rests does not seem to stand still'],
     [l.snapshotStallMsMax <= l.snapshotInstallMsMax, 'loading all of it takes longer than taking a piece'],

@@ -15,6 +15,8 @@
  *   reminder                 [kind, term, index, entryTerm]         lost            [kind, term, index]
  *
  *   forwarded batch          [kind, term, member, run, batch, body]
+ *   draw                     [kind, term, then the draw (allocaterecords.ts of the protocol)]
+ *   something told           [kind, term, body]
  *   refusal of one           [kind, term, run, batch, reason]      standing        [kind, term, applied, low]
  *
  * A message may have more fields than these: a later version's, which say more and change nothing, are passed over. Not so an entry: all
@@ -30,6 +32,8 @@ import {
   checkText,
   clusterMs,
   decodeCommands,
+  drawFields,
+  drawOfFields,
   LIMITS,
   logIndex,
   ProtocolError,
@@ -79,6 +83,10 @@ export function encodeForward(forward: Forward): Uint8Array {
       return pack([forward.kind, forward.term, forward.run, forward.batch, forward.reason])
     case FORWARD.standing:
       return pack([forward.kind, forward.term, forward.applied, forward.low])
+    case FORWARD.draw:
+      return pack([forward.kind, forward.term, ...drawFields(forward.draw)])
+    case FORWARD.told:
+      return pack([forward.kind, forward.term, bounded(forward.body)])
   }
 }
 
@@ -108,6 +116,11 @@ export function decodeForward(bytes: Uint8Array): Forward {
     case FORWARD.standing:
       checkAtLeast(f, 4, 'a standing')
       return { kind: FORWARD.standing, term: termAt(f, 1), applied: indexAt(f, 2), low: checkBoolean(f[3], 'low') }
+    case FORWARD.draw:
+      return { kind: FORWARD.draw, term: termAt(f, 1), draw: drawOfFields(f.slice(2)) }
+    case FORWARD.told:
+      checkAtLeast(f, 3, 'something told')
+      return { kind: FORWARD.told, term: termAt(f, 1), body: bodyAt(f, 2) }
     default:
       throw refuse('a forwarded message has a kind that this version does not know')
   }

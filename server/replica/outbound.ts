@@ -111,6 +111,11 @@ export class Outbound {
     return this.#clock.monotonicMs() - this.#leaderlessMs >= REPLICA_LIMITS.leaderlessMsMax
   }
 
+  /** Who leads, as far as is known here; null where this member leads, too. */
+  get leader(): PeerId | null {
+    return this.#leader
+  }
+
   /** Something is on its way, or about to be. */
   get busy(): boolean {
     return this.#origin.count > 0

@@ -26,6 +26,7 @@ import type { Recovered, Store } from '../storage/index.js'
 import { Answers } from './answers.js'
 import type { Batch } from './batch.js'
 import { Checkpoint } from './checkpoint.js'
+import { Draws } from './draws.js'
 import { Feed } from './feed.js'
 import { FORWARD, type Forward } from './forwards.js'
 import { DISK_LOW, Growth, wasRefused } from './growth.js'
@@ -39,14 +40,7 @@ import type { FreshMachine, ReplaceableMachine } from './replaceable.js'
 import type { Recipient } from './replica.js'
 import { Standings } from './standings.js'
 import { Waiting } from './waiting.js'
-
-/** What a queued request is told when this member goes: it was executed, insofar as it stands in a queue. */
-const QUEUE_KEPT =
-  'this member shuts down while the request waits; its place is kept for a while: repeat it with the same request token'
-
-const MISSED = 'this member was away while the request waited; its place is kept: repeat it with the same request token'
-
-const textOf = (code: ErrorCode) => `${ERRORS[code].title}. ${ERRORS[code].help}`
+import { MISSED, QUEUE_KEPT, textOf } from './words.js'
 
 export interface PipelineHooks {
   /** This run has been admitted: commands may come. */
@@ -61,6 +55,7 @@ export class Pipeline implements LogFollower {
   readonly reconfiguring: Reconfiguring
   readonly growth: Growth
   readonly standings = new Standings()
+  readonly draws: Draws
   readonly #self: PeerId
   readonly #outbound: Outbound
   readonly #log: ReplicatedLog
@@ -104,6 +99,13 @@ export class Pipeline implements LogFollower {
     })
     this.#outbound = new Outbound(options, this.growth, {
       refuse: (to, id, attempt, code) => this.refuse(to, id, attempt, code),
+      guard: (step) => this.#guard(step),
+    })
+    this.draws = new Draws({
+      ...{ self: this.#self, clock: options.clock, telemetry: options.telemetry },
+      run: () => this.#outbound.admission.run,
+      send: (to, message) => void options.log.send(to, message),
+      order: (command) => this.#outbound.order(command),
       guard: (step) => this.#guard(step),
     })
     this.reconfiguring = new Reconfiguring({
@@ -172,19 +174,24 @@ export class Pipeline implements LogFollower {
     this.reconfiguring.reign()
     this.growth.led(this.#self)
     this.#guard(() => this.#outbound.lead(term, baseMs))
+    this.#guard(() => this.draws.lead(term))
   }
   follow(term: Term, leader: PeerId | null): void {
     this.reconfiguring.reign()
     this.growth.led(leader)
     this.#guard(() => this.#outbound.follow(term, leader))
+    this.draws.follow(term, leader)
     this.#moved?.()
   }
   forwarded(from: PeerId, message: Forward): void {
     if (message.kind === FORWARD.standing) this.standings.heard(from, message, this.#machine.configuration)
+    else if (message.kind === FORWARD.draw || message.kind === FORWARD.told)
+      this.#guard(() => this.draws.forwarded(from, message))
     else this.#guard(() => this.#outbound.forwarded(from, message))
   }
   linked(peer: PeerId, change: 'up' | 'down' | 'room'): void {
     this.#guard(() => this.#outbound.linked(peer, change))
+    this.draws.linked(peer, change)
   }
   room(): void {
     this.#guard(() => this.#outbound.advance())
@@ -236,6 +243,7 @@ export class Pipeline implements LogFollower {
     this.#appliedIndex = recovered.checkpointIndex
     this.#checkpoint = new Checkpoint(this.#store, this.#log, fresh.tables, this.#options)
     this.#outbound.installed()
+    this.draws.installed(this.#machine.lastDrawOf(this.#options.memberId))
     this.#welcome()
     for (const { to, id, attempt } of this.#waiting.drain()) this.refuse(to, id, attempt, 'OUTCOME_UNKNOWN', MISSED)
     this.feed.interrupt('this member has missed changes: resume from the last cursor')
@@ -254,6 +262,7 @@ export class Pipeline implements LogFollower {
     this.growth.judge()
     this.#guard(() => {
       this.#outbound.tick(nowMs)
+      this.draws.tick(nowMs)
       this.reconfiguring.tick()
       if (this.#replacing === null && !this.#store.flushing && this.#checkpoint.idleDue(nowMs)) {
         this.#checkpoint.stage()
@@ -380,6 +389,7 @@ export class Pipeline implements LogFollower {
     this.#checkpoint.applied(entry, entry.bytes, !bare, nowMs)
     if (chained.length > 0) this.feed.publish(chained)
     if (applied.revoked.length > 0) this.feed.tell(applied.revoked)
+    if (applied.drawn.length > 0) this.draws.applied(applied.drawn)
   }
 
   #recipientFailed(to: Recipient, error: unknown): void {

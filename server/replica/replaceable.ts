@@ -1,6 +1,6 @@
 /** The machine as the replica holds it: a snapshot that is installed puts another one in its place. */
 import type { Applied, Entry, StoredTable } from '../machine/index.js'
-import type { LeasePage, StateMachine } from './statemachine.js'
+import type { LeasePage, QuotaPage, StateMachine } from './statemachine.js'
 
 /** A machine whose tables storage can load. */
 export interface FreshMachine extends StateMachine {
@@ -53,5 +53,17 @@ export class ReplaceableMachine implements StateMachine {
   }
   list(query: { prefix: string; after: string | null; limit: number }): LeasePage {
     return this.#current.list(query)
+  }
+  quota(name: string) {
+    return this.#current.quota(name)
+  }
+  listQuotas(query: { prefix: string; after: string | null; limit: number }): QuotaPage {
+    return this.#current.listQuotas(query)
+  }
+  tabsOf(member: string) {
+    return this.#current.tabsOf(member)
+  }
+  lastDrawOf(member: string) {
+    return this.#current.lastDrawOf(member)
   }
 }

@@ -11,8 +11,12 @@ import type {
   FencingToken,
   LeaseView,
   PeerId,
+  QuotaView,
+  Run,
+  TabReport,
+  Want,
 } from '@leasehold/protocol'
-import type { MemberView } from '../machine/index.js'
+import type { Drawn, MemberView, TabView } from '../machine/index.js'
 import type { EventPage, EventQuery } from '../storage/index.js'
 import type { LogStatus } from './log.js'
 import type { MembershipChange } from './membership.js'
@@ -75,6 +79,32 @@ export interface Replica {
     leases: readonly LeaseView[]
     next: string | null
   }
+  /** As of what was applied here: behind no barrier. */
+  getQuota(name: string): QuotaView | null
+  listQuotas(query: { prefix: string; after: string | null; limit: number }): {
+    quotas: readonly QuotaView[]
+    next: string | null
+  }
+  /** Of this process; null before it was admitted. */
+  readonly run: Run | null
+  /** Null where nobody is known to lead. */
+  readonly leaderPeer: PeerId | null
+  /** What this process has drawn and not yet reported, as of what was applied here. */
+  readonly tabs: readonly TabView[]
+  /** The last draw of this process that was executed, as of what was applied here. */
+  readonly lastDraw: number
+  /**
+   * Asks whoever leads for tokens, and reports what became of earlier ones. Sent again until it is executed, once; `onDrawn` tells. One at a
+   * time: throws where the last one is still under way, or this process was not admitted yet. Returns its seq.
+   */
+  draw(reports: readonly TabReport[], wants: readonly Want[]): number
+  /** One is under way. */
+  readonly drawing: boolean
+  /** Of this member's draws alone. Null: a snapshot took the state's place; what was drawn, `tabs` and `lastDraw` tell. */
+  onDrawn(listener: (drawn: Drawn | null) => void): () => void
+  /** Says something to the quotas of another member; at most 64 KiB. False, with nothing sent, where there is no link or no room. */
+  tell(peer: PeerId, message: Uint8Array): boolean
+  onTold(listener: (from: PeerId, message: Uint8Array) => void): () => void
   readEvents(query: EventQuery): Promise<EventPage>
   readonly audit: { readonly first: AuditSeq; readonly last: AuditSeq }
   /** Live events from now on. Returns how to stop. */

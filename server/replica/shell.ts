@@ -8,13 +8,21 @@ import {
   INTERNAL_OP,
   type LeaseView,
   memberOf,
+  OP,
   type PeerId,
   peerIdOf,
+  QUOTA_FORMAT,
+  type QuotaView,
+  type Run,
+  type TabReport,
+  type Want,
 } from '@leasehold/protocol'
-import type { MemberView } from '../machine/index.js'
+import type { MemberView, TabView } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { EventPage, EventQuery, Headroom, Store } from '../storage/index.js'
+import type { DrawnListener } from './draws.js'
 import type { RevokedListener } from './feed.js'
+import { FORWARD } from './forwards.js'
 import { DISK_LOW, grows } from './growth.js'
 import { REPLICA_LIMITS } from './limits.js'
 import type { ReplicatedLog } from './log.js'
@@ -24,7 +32,7 @@ import { Pipeline } from './pipeline.js'
 import { ReplaceableMachine } from './replaceable.js'
 import type { MemberStatus, Recipient, Replica, Subscriber } from './replica.js'
 import { Retention } from './retention.js'
-import type { LeasePage, StateMachine } from './statemachine.js'
+import type { LeasePage, QuotaPage, StateMachine } from './statemachine.js'
 import { Watchdog } from './watchdog.js'
 
 const REMOVED = 'this member was removed from its cluster; nothing was executed'
@@ -122,6 +130,8 @@ export class Shell implements Replica {
     if (this.#state !== 'serving') {
       this.#pipeline.refuse(to, id, attempt, this.#state === 'starting' ? 'NO_QUORUM' : 'SHUTTING_DOWN')
     } else if (this.#standing === 'removed') this.#pipeline.refuse(to, id, attempt, 'NO_QUORUM', REMOVED)
+    else if (isOfQuotas(command) && this.#pipeline.format < QUOTA_FORMAT)
+      this.#pipeline.refuse(to, id, attempt, 'UPGRADE_PENDING')
     else if (this.#pipeline.growth.refused && grows(command))
       this.#pipeline.refuse(to, id, attempt, 'OVERLOADED', DISK_LOW)
     else this.#pipeline.submit(command, to, id, attempt, deadlineMs)
@@ -154,6 +164,44 @@ export class Shell implements Replica {
   }
   listLeases(query: { prefix: string; after: string | null; limit: number }): LeasePage {
     return this.#machine.list(query)
+  }
+  getQuota(name: string): QuotaView | null {
+    return this.#machine.quota(name)
+  }
+  listQuotas(query: { prefix: string; after: string | null; limit: number }): QuotaPage {
+    return this.#machine.listQuotas(query)
+  }
+  get run(): Run | null {
+    return this.#pipeline.draws.run
+  }
+  get leaderPeer(): PeerId | null {
+    return this.#pipeline.draws.leader
+  }
+  get tabs(): readonly TabView[] {
+    return this.#machine.tabsOf(this.#memberId)
+  }
+  get lastDraw(): number {
+    return this.#machine.lastDrawOf(this.#memberId)
+  }
+  draw(reports: readonly TabReport[], wants: readonly Want[]): number {
+    if (this.#pipeline.format < QUOTA_FORMAT) throw new Error('nobody draws before every member knows of quotas')
+    return this.#pipeline.draws.draw(reports, wants)
+  }
+  get drawing(): boolean {
+    return this.#pipeline.draws.under
+  }
+  onDrawn(listener: DrawnListener): () => void {
+    return this.#pipeline.draws.onDrawn(listener)
+  }
+  tell(peer: PeerId, body: Uint8Array): boolean {
+    if (this.#pipeline.format < QUOTA_FORMAT || body.length > REPLICA_LIMITS.toldBytesMax) return false
+    return this.#log.send(peer, { kind: FORWARD.told, term: this.#log.status.term, body })
+  }
+  onTold(listener: (from: PeerId, message: Uint8Array) => void): () => void {
+    this.#pipeline.draws.told = listener
+    return () => {
+      this.#pipeline.draws.told = () => {}
+    }
   }
   readEvents(query: EventQuery): Promise<EventPage> {
     return this.#store.readEvents(query)
@@ -277,6 +325,8 @@ export class Shell implements Replica {
     }
   }
 }
+
+const isOfQuotas = ({ op }: ClientCommand): boolean => op === OP.quotaSet || op === OP.quotaDelete
 
 /** Resolves once the replica serves. Rejects where the log cannot be replayed. */
 export async function createReplica(options: ReplicaOptions): Promise<Replica> {

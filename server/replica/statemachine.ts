@@ -1,9 +1,14 @@
 /** What the replica needs of the machine: the log's only consumer, and the state that readers see. */
-import type { ClusterMs, Configuration, LeaseView } from '@leasehold/protocol'
-import type { Applied, Entry, MemberView, StoredTable } from '../machine/index.js'
+import type { ClusterMs, Configuration, LeaseView, QuotaView } from '@leasehold/protocol'
+import type { Applied, Entry, MemberView, StoredTable, TabView } from '../machine/index.js'
 
 export interface LeasePage {
   readonly leases: readonly LeaseView[]
+  readonly next: string | null
+}
+
+export interface QuotaPage {
+  readonly quotas: readonly QuotaView[]
   readonly next: string | null
 }
 
@@ -24,4 +29,8 @@ export interface StateMachine {
   readonly waiterCount: number
   lease(name: string): LeaseView | null
   list(query: { prefix: string; after: string | null; limit: number }): LeasePage
+  quota(name: string): QuotaView | null
+  listQuotas(query: { prefix: string; after: string | null; limit: number }): QuotaPage
+  tabsOf(member: string): readonly TabView[]
+  lastDrawOf(member: string): number
 }

@@ -174,8 +174,8 @@ t.test('the history of one lease, of all, page by page, and verified', async (t)
 
 t.test('status', async (t) => {
   const process = await leasehold(['status', '--url', server.url])
-  t.match(process, { code: 0, out: /ready +yes\n(.+\n)*format +1\n/, err: '' }, 'as a process of its own')
-  t.match(await json('status'), { code: 0, body: { leader: 'n1', format: 1, members: [{ id: 'n1', voter: true }] } })
+  t.match(process, { code: 0, out: /ready +yes\n(.+\n)*format +2\n/, err: '' }, 'as a process of its own')
+  t.match(await json('status'), { code: 0, body: { leader: 'n1', format: 2, members: [{ id: 'n1', voter: true }] } })
 })
 
 t.test("who asks is in the history, under the client's name", async (t) => {

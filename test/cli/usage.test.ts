@@ -21,9 +21,9 @@ const sample = command({
   run: async () => 0,
 })
 
-function problems(argv: string[], env: Record<string, string> = {}): readonly string[] {
+function problems(argv: string[], env: Record<string, string> = {}, of = sample): readonly string[] {
   try {
-    settle(sample, argv, env)
+    settle(of, argv, env)
     return []
   } catch (error) {
     if (error instanceof UsageError) return error.problems
@@ -70,6 +70,21 @@ t.test('everything wrong is named at once, whatever its source, overridden value
     '--count expects a whole number from -5 to 5, got "9"',
   ])
   t.match(problems(['--keep', '-1'])[0], /^--keep "-1": it must be milliseconds or a duration/)
+})
+
+t.test('a flag that may be given more than once has all that was given, in order', async (t) => {
+  const many = command({
+    name: 'many',
+    summary: 'a command for tests',
+    operands: [],
+    flags: { rate: { type: 'string', many: true, format: 'duration', value: 'TIME', help: 'how often' } },
+    run: async () => 0,
+  })
+  t.same(settle(many, ['--rate', '1s', '--rate=2s', '--rate', '1s'], {}).settings, { rate: ['1s', '2s', '1s'] })
+  t.same(settle(many, [], {}).settings, { rate: [] }, 'none, and not absent')
+  t.match(problems(['--rate', '1s', '--rate', 'soon', '--rate', 'x'], {}, many), [/^--rate "soon": it must be/])
+  t.same(problems(['--rate', '1s', '--rate', ''], {}, many), ['--rate must not be empty'])
+  t.same(problems(['--rate', '1s', '--rate'], {}, many), ['--rate: needs a value (TIME)'])
 })
 
 t.test('odd spellings', async (t) => {

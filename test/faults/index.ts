@@ -8,6 +8,7 @@ import { linearizabilityFaults } from './linearizability.js'
 import { machineFaults } from './machine.js'
 import { peersFaults } from './peers.js'
 import { protocolFaults } from './protocol.js'
+import { quotaFaults } from './quotas.js'
 import { raftFaults } from './raft.js'
 import { replicaFaults } from './replica.js'
 import { resizingFaults } from './resizing.js'
@@ -19,6 +20,7 @@ export const faults: readonly Fault[] = [
   ...chaosFaults,
   ...clientFaults,
   ...companyFaults,
+  ...quotaFaults,
   ...failoverFaults,
   ...linearizabilityFaults,
   ...machineFaults,

@@ -60,8 +60,10 @@ export async function asker(t: Test, served: Served): Promise<Ask> {
 
 function schemaOf(document: Described, method: string, path: string, status: number, type: string): object | null {
   const plain = path.replace(/\?.*$/, '')
-  const template = Object.keys(document.paths).find((each) =>
-    new RegExp(`^${each.replaceAll(/\{[a-z]+\}/g, '[^/]+')}$`).test(plain),
+  const template = Object.keys(document.paths).find(
+    (each) =>
+      new RegExp(`^${each.replaceAll(/\{[a-z]+\}/g, '[^/]+')}$`).test(plain) &&
+      document.paths[each]?.[method.toLowerCase()] !== undefined,
   )
   const operation = template === undefined ? undefined : document.paths[template]?.[method.toLowerCase()]
   return operation?.responses?.[status]?.content?.[type]?.schema ?? null

@@ -14,7 +14,9 @@ import {
   logIndex,
   OK,
   OP,
+  type QuotaView,
   type Reply,
+  run,
   term,
 } from '@leasehold/protocol'
 import type { MemberView } from '@leasehold/server/machine'
@@ -42,6 +44,7 @@ export class FakeReplica implements Replica {
   barrier: () => Promise<void> = () => Promise.resolve()
   ready = true
   leader: string | null = 'm1'
+  leaderPeer: string | null = 'm1@d1'
   members: readonly MemberView[] = []
   first = 1
   /** Answers a command; null leaves it unanswered for the test to answer. */
@@ -138,6 +141,34 @@ export class FakeReplica implements Replica {
       next: page.length < names.length ? (page.at(-1) ?? null) : null,
     }
   }
+  readonly quotas = new Map<string, QuotaView>()
+  readonly run = run(1)
+  readonly tabs = []
+  readonly lastDraw = 0
+  readonly drawing = false
+  getQuota(name: string): QuotaView | null {
+    return this.quotas.get(name) ?? null
+  }
+  listQuotas(query: { prefix: string; after: string | null; limit: number }) {
+    const names = [...this.quotas.keys()]
+      .filter((name) => name.startsWith(query.prefix) && (query.after === null || name > query.after))
+      .sort()
+    const page = names.slice(0, query.limit)
+    const next = page.length < names.length ? (page.at(-1) ?? null) : null
+    return { quotas: page.map((name) => this.quotas.get(name)!), next }
+  }
+  draw(): number {
+    throw new Error('this replica draws nothing')
+  }
+  onDrawn(): () => void {
+    return () => {}
+  }
+  tell(): boolean {
+    return false
+  }
+  onTold(): () => void {
+    return () => {}
+  }
   get audit() {
     return { first: auditSeq(this.first), last: auditSeq(this.events.at(-1)?.seq ?? 0) }
   }
@@ -152,7 +183,7 @@ export class FakeReplica implements Replica {
   async close(): Promise<void> {}
 }
 
-/** Every acquire and renew is granted with token 7, everything else is fine. */
+/** Every acquire and renew is granted with token 7, every quota has version 3, everything else is fine. */
 export function granting(command: ClientCommand): Reply {
   switch (command.op) {
     case OP.acquire:
@@ -163,6 +194,9 @@ export function granting(command: ClientCommand): Reply {
       return { code: OK, fields: [fencingToken(7), false] }
     case OP.cancelWait:
       return { code: OK, fields: [] }
+    case OP.quotaSet:
+    case OP.quotaDelete:
+      return { code: OK, fields: [3, false] }
     default:
       return { code: OK, fields: [false] }
   }

@@ -1,5 +1,6 @@
 import { OP, type Op, RequestFrameWriter } from '@leasehold/protocol'
 import { createIntake } from '@leasehold/server/intake'
+import { createQuotas } from '@leasehold/server/quota'
 import { createSessions } from '@leasehold/server/session'
 import fc from 'fast-check'
 import t from 'tap'
@@ -53,7 +54,8 @@ t.test('whatever is sent over HTTP, it is answered, and never with a defect', as
 async function sessions() {
   const telemetry = new Remembered()
   const replica = await memoryReplica({ telemetry })
-  const intake = createIntake({ replica, clock: realClock, random: realRandom, telemetry })
+  const quotas = createQuotas({ replica, clock: realClock, random: realRandom, telemetry })
+  const intake = createIntake({ replica, clock: realClock, random: realRandom, telemetry, quotas })
   const all = createSessions({ replica, intake, clock: realClock, telemetry, info: { leaderUrl: null } })
   const close = async () => {
     all.close()

@@ -18,7 +18,8 @@ type Line = readonly [type: AuditEvent['type'], cause: AuditEvent['cause'], name
 function chained(lines: readonly Line[]): ChainedEvent[] {
   let previousHash = '0'.repeat(64)
   return lines.map(([type, cause, name, holder, token], i) => {
-    const ending = type === 'granted' || type === 'offered' ? null : type
+    const ending =
+      type === 'granted' || type === 'offered' || type === 'quotaSet' || type === 'quotaDeleted' ? null : type
     const event: AuditEvent = {
       seq: auditSeq(i + 1),
       type,

@@ -235,11 +235,11 @@ t.test('learners and those on their way out count, and who is removed holds noth
 t.test('a machine that is too old for a format ends where it comes into use, and loads nothing of it', async (t) => {
   const d = new Driver()
   d.at(10_000, three())
-  d.at(10_001, knows('n1', 2), knows('n2', 2))
-  t.throws(() => d.at(10_002, knows('n3', 2)), /the cluster uses format 2, and this version .* knows formats up to 1/)
+  d.at(10_001, knows('n1', 3), knows('n2', 3))
+  t.throws(() => d.at(10_002, knows('n3', 3)), /the cluster uses format 3, and this version .* knows formats up to 2/)
   const next = twoOfThree()
-  next.at(10_002, knows('n3', 2))
-  t.throws(() => reloaded(next.machine), /uses format 2/)
+  next.at(10_002, knows('n3', 3))
+  t.throws(() => reloaded(next.machine), /uses format 3/)
 })
 
 t.test('the first format leaves rows as they always were; of a later one all is known through a reload', async (t) => {

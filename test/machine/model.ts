@@ -48,6 +48,7 @@ export class Model extends ModelGrants {
       replies,
       settled: this.settled as unknown as Applied['settled'],
       revoked: this.revoked as unknown as Applied['revoked'],
+      drawn: [],
       events: this.events as AuditEvent[],
       moreDue: this.due().length > 0,
     }
@@ -104,6 +105,8 @@ export class Model extends ModelGrants {
         return this.byToken(command)
       case OP.cancelWait:
         return this.cancel(command)
+      case OP.quotaSet:
+        return this.quotaSet(command)
       case INTERNAL_OP.admitRun:
         return this.admit(command)
       case INTERNAL_OP.configure:

@@ -1,8 +1,8 @@
 /**
  * Grants of the naive model (model.ts): who has a name, who is next, how a grant ends, and what is told of it.
  */
-import type { Acquire, AuditCause, AuditType, LossReason, Reply } from '@leasehold/protocol'
-import { ERRORS, OFFERED } from '@leasehold/protocol'
+import type { Acquire, AuditCause, AuditType, LossReason, QuotaSet, Reply } from '@leasehold/protocol'
+import { ERRORS, OFFERED, OK, quotaFields } from '@leasehold/protocol'
 import { type Delay, drop, type Grant, ModelMemory, no, type Waiting } from './modelmemory.js'
 
 /** Knows how grants begin and end. */
@@ -124,5 +124,27 @@ export class ModelGrants extends ModelMemory {
   held(by: { holder: string; untilMs: number; meta: string | null }, replayed: boolean): Reply {
     const leftMs = Math.max(0, by.untilMs - this.timeMs)
     return { code: ERRORS.LEASE_HELD.wire, fields: [by.holder, leftMs, by.meta, replayed] }
+  }
+
+  /** Of a quota that nothing stands against: its version, and that it changed. What is drawn from it others judge. */
+  quotaSet({ name, spec, principal }: QuotaSet): Reply {
+    const text = JSON.stringify(quotaFields(spec))
+    const before = this.quotas.get(name)
+    if (before?.text === text) return { code: OK, fields: [before.version, false] }
+    const version = ++this.token
+    this.quotas.set(name, { text, version })
+    const { wallMs, member } = this.entry
+    const which = {
+      seq: ++this.audit.last,
+      type: 'quotaSet',
+      name,
+      holder: '',
+      token: version,
+      reason: null,
+      cause: 'quota',
+    }
+    const at = { wallMs, clusterMs: this.timeMs, member, term: this.term, renewals: 0, vacant: false }
+    this.events.push({ ...which, principal, ...at } as never)
+    return { code: OK, fields: [version, false] }
   }
 }

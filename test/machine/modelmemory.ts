@@ -82,6 +82,7 @@ export class ModelMemory {
   format = 1
   holdAtMs = Number.NEGATIVE_INFINITY
   token = 0
+  readonly quotas = new Map<string, { text: string; version: number }>()
   waiterIds = 0
   runs = 0
   /** The current start of each member that is known. */

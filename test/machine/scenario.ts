@@ -197,6 +197,10 @@ export const limits: fc.Arbitrary<MachineLimits> = fc.record({
   holdEveryMs: fc.constantFrom(1_500, 10_000),
   tokenMax: fc.constant(Number.MAX_SAFE_INTEGER),
   membersMax: fc.constantFrom(1, 2, 64),
+  quotasMax: fc.constant(8),
+  quotaDepthMax: fc.constant(3),
+  quotaRetiredMax: fc.constant(2),
+  quotaGrantMs: fc.constant(200),
 })
 
 type Batch = Pick<Entry, 'member' | 'run' | 'batch' | 'commands'>

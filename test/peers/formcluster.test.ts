@@ -157,6 +157,6 @@ t.test('a door that has formed its cluster serves links at once, on the same por
   await until(() => transports[0]!.linked('n2@dn2') && transports[1]!.linked('n1@dn1'))
   t.same(
     transports[0]!.views.map(({ peer, version }) => [peer, version]),
-    [['n2@dn2', 1]],
+    [['n2@dn2', 2]],
   )
 })

@@ -133,7 +133,7 @@ t.test('whoever does not belong is told why, and complained about once in a whil
     [{ clusterId: 'other' }, /WRONG_CLUSTER.*n1@d1 belongs to cluster c, not to other/],
     [{ to: 'n1@d9' }, /WRONG_PEER.*here is n1@d1, not n1@d9/],
     [{ from: 'n7@d7' }, /UNKNOWN_PEER.*no configuration that n1@d1 knows of names n7@d7/],
-    [{ versions: { min: 2, max: 3 } }, /VERSION.*n1@d1 speaks formats 1 to 1, n2@d2 speaks 2 to 3/],
+    [{ versions: { min: 3, max: 4 } }, /VERSION.*n1@d1 speaks formats 1 to 2, n2@d2 speaks 3 to 4/],
   ]
   for (const [over, word] of cases) {
     for (let again = 0; again < 3; again++) {

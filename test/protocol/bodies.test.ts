@@ -148,6 +148,13 @@ t.test('every operation has its class, and a retried change is more urgent than 
     [OP.watch, CLASS.staleRead],
     [OP.unwatch, CLASS.staleRead],
     [OP.history, CLASS.audit],
+    [OP.quotaSet, CLASS.acquire],
+    [OP.quotaDelete, CLASS.acquire],
+    [OP.take, CLASS.acquire],
+    [OP.draw, CLASS.acquire],
+    [OP.quotaGet, CLASS.read],
+    [OP.quotaList, CLASS.staleRead],
+    [OP.quotaTop, CLASS.staleRead],
   ]
   t.same(classes.map(([op]) => op).sort(), Object.values(OP).sort(), 'none is left out')
   for (const [op, workClass] of classes) t.equal(classOf(op, 1), workClass)

@@ -76,7 +76,7 @@ t.test('a command of a shape that is not known throws and is never guessed', asy
     [[[2, 'p', 'n']], /^renew or release takes 4 fields, not 3$/],
     [[[3, 'p', 'n', 0]], /^token must be/],
     [[[4, 'p', 'n', 1]], /^transfer takes 5 fields, not 4$/],
-    [[[5, 'p', 'n', 's']], /^revoke takes 7 fields, not 4$/],
+    [[[5, 'p', 'n', 's']], /^revoke or quotaDelete takes 7 fields, not 4$/],
     [[[6, 'p', 's']], /^cancelWait takes 4 fields, not 3$/],
     [[[64, 0]], /^beat or sweep takes 1 fields, not 2$/],
     [[[66]], /^admitRun takes 5 fields, not 1$/],

@@ -146,7 +146,7 @@ export class FakeMachine implements StateMachine {
   /** Names that somebody has, as readers see it. */
   readonly taken = new Set<string>()
   /** What the next apply brings besides its replies. */
-  next: Partial<Pick<Applied, 'settled' | 'revoked' | 'events' | 'moreDue'>> & { throws?: Error } = {}
+  next: Partial<Pick<Applied, 'settled' | 'revoked' | 'drawn' | 'events' | 'moreDue'>> & { throws?: Error } = {}
   #waiters = new Map<string, number>()
 
   constructor(log: string[] = []) {
@@ -154,20 +154,32 @@ export class FakeMachine implements StateMachine {
   }
   loaded(): void {}
   apply(entry: Entry): Applied {
-    const { settled = [], revoked = [], events = [], moreDue = false, throws } = this.next
+    const { settled = [], revoked = [], drawn = [], events = [], moreDue = false, throws } = this.next
     this.next = {}
     if (throws !== undefined) throw throws
     this.log.push(`apply ${entry.index}`)
     this.applied.push({ ...entry })
     this.timeMs = entry.timeMs
     const replies = entry.commands.map((command) => this.#reply(command))
-    return { executed: true, replies, settled, revoked, events, moreDue }
+    return { executed: true, replies, settled, revoked, drawn, events, moreDue }
   }
   lease(name: string): LeaseView | null {
     return this.taken.has(name) ? [name, 'holder', fencingToken(1), 1_000, 1_000, 'held', 0, null] : null
   }
   list() {
     return { leases: [], next: null }
+  }
+  quota() {
+    return null
+  }
+  listQuotas() {
+    return { quotas: [], next: null }
+  }
+  tabsOf() {
+    return []
+  }
+  lastDrawOf() {
+    return 0
   }
   /** A waiting acquire is queued; the same holder and name again is the same waiter. */
   #reply(command: Command): Reply {

@@ -1,6 +1,6 @@
 /**
  * A made-up next version of Leasehold: the code that was built, copied, with a few lines of it changed, and loaded beside this version's
- * in one process. It knows formats 1 and 2. Format 2 has a command `tally`, which counts on a lease; rows of leases have that
+ * in one process. It knows formats 1 to 3. Format 3 has a command `tally`, which counts on a lease; rows of leases have that
  * count as one more field; heartbeats have one more field, too, from the start.
  */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -27,7 +27,7 @@ export interface Version {
 export const THIS: Version = { formats: FORMATS, Machine, createReplica, RaftLog, Headroom, openStore }
 
 /** The operation's number. */
-export const TALLY = 71
+export const TALLY = 72
 
 const root = join(import.meta.dirname, '..', '..', '..')
 
@@ -38,7 +38,7 @@ interface Change {
 }
 
 const CHANGES: readonly Change[] = [
-  { file: 'protocol/dist/formats.js', find: 'min: 1, max: 1', replace: 'min: 1, max: 2' },
+  { file: 'protocol/dist/formats.js', find: 'min: 1, max: 2', replace: 'min: 1, max: 3' },
   {
     file: 'protocol/dist/records.js',
     find: 'case INTERNAL_OP.waiterLost:\n            return',
@@ -77,7 +77,7 @@ const CHANGES: readonly Change[] = [
     file: 'server/dist/replica/outbound.js',
     find: 'const own = this.#beats.takeOwn();',
     replace: `const own = this.#beats.takeOwn();
-        if (batch !== null && this.#machine.format >= 2) own.push({ op: ${TALLY}, name: batch.commands[0].name });`,
+        if (batch !== null && this.#machine.format >= 3) own.push({ op: ${TALLY}, name: batch.commands[0].name });`,
   },
   {
     file: 'server/dist/replica/messages.js',
@@ -106,5 +106,5 @@ export async function nextVersion(t: Test): Promise<Version> {
   }
   const room = (name: string) => import(pathToFileURL(join(directory, 'server', 'dist', name, 'index.js')).href)
   const [machine, replica, storage] = await Promise.all(['machine', 'replica', 'storage'].map(room))
-  return { formats: { min: 1, max: 2 }, ...machine, ...replica, ...storage }
+  return { formats: { min: 1, max: 3 }, ...machine, ...replica, ...storage }
 }

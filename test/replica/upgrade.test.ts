@@ -98,7 +98,7 @@ async function comes(t: Test, cluster: Cluster, member: Member, acknowledged: Ac
   member.version = NEXT
   await member.start(SHORT)
   await cluster.settled()
-  await whole(t, cluster, acknowledged, 2)
+  await whole(t, cluster, acknowledged, 3)
   await cluster.close()
 }
 
@@ -128,7 +128,7 @@ async function cluster(t: Test): Promise<{ cluster: Cluster; acknowledged: Ackno
   const cluster = await Cluster.of(3, 1, SHORT)
   const acknowledged: Acknowledged = new Map()
   await load(cluster, acknowledged)
-  await whole(t, cluster, acknowledged, 1)
+  await whole(t, cluster, acknowledged, 2)
   return { cluster, acknowledged, members: [...cluster.members] }
 }
 
@@ -143,27 +143,27 @@ t.test(
       return true
     }
     await roll(c, n1, NEXT, acknowledged)
-    await whole(t, c, acknowledged, 1)
+    await whole(t, c, acknowledged, 2)
     await roll(c, n2, NEXT, acknowledged)
-    await whole(t, c, acknowledged, 1)
+    await whole(t, c, acknowledged, 2)
     await handOver(t, c, n1, n3, acknowledged)
-    await whole(t, c, acknowledged, 1)
+    await whole(t, c, acknowledged, 2)
     await handOver(t, c, n3, n1, acknowledged)
-    await whole(t, c, acknowledged, 1)
+    await whole(t, c, acknowledged, 2)
     t.ok(more > 0, 'members of this version were sent fields that it does not know')
     await roll(c, n2, THIS, acknowledged)
     await roll(c, n1, THIS, acknowledged)
-    await whole(t, c, acknowledged, 1)
+    await whole(t, c, acknowledged, 2)
     t.ok(members.every((member) => tallies(member) === 0))
 
     for (const member of [n3, n1, n2]) await roll(c, member, NEXT, acknowledged)
     await load(c, acknowledged)
-    await whole(t, c, acknowledged, 2)
+    await whole(t, c, acknowledged, 3)
     t.ok(tallies(n1) > 0, 'what is new is in use')
     await handOver(t, c, n1, n2, acknowledged)
-    await whole(t, c, acknowledged, 2)
+    await whole(t, c, acknowledged, 3)
     for (const member of members) await roll(c, member, NEXT, acknowledged)
-    await whole(t, c, acknowledged, 2)
+    await whole(t, c, acknowledged, 3)
     await c.close()
   },
 )
@@ -175,9 +175,9 @@ t.test('who goes back before the format is in use holds it back; nobody can afte
   await roll(c, n2, NEXT, acknowledged)
   await roll(c, n1, THIS, acknowledged)
   await roll(c, n3, NEXT, acknowledged)
-  await whole(t, c, acknowledged, 1)
-  await roll(c, n1, NEXT, acknowledged)
   await whole(t, c, acknowledged, 2)
+  await roll(c, n1, NEXT, acknowledged)
+  await whole(t, c, acknowledged, 3)
   await c.until(n3.replica.close())
   n3.up = false
   const before = n3.disk.rows()
@@ -185,7 +185,7 @@ t.test('who goes back before the format is in use holds it back; nobody can afte
   for (let start = 0; start < 2; start++)
     await t.rejects(n3.start(SHORT), {
       code: 'NEWER_VERSION',
-      message: /uses format 2.*knows formats up to 1|does not understand a row/,
+      message: /uses format 3.*knows formats up to 2|does not understand a row/,
     })
   t.same(n3.disk.rows(), before, 'its directory is left as it is')
   await comes(t, c, n3, acknowledged)
@@ -200,7 +200,7 @@ t.test(
     await roll(c, n2, NEXT, acknowledged)
     await n3.kill()
     await roll(c, n1, NEXT, acknowledged)
-    await whole(t, c, acknowledged, 2)
+    await whole(t, c, acknowledged, 3)
     n3.version = THIS
     await n3.start(SHORT)
     await load(c, acknowledged)
@@ -230,7 +230,7 @@ t.test('who went back, and could not say so in time, loses its links to those wh
   await n1.start(SHORT)
   await c.run(3_000)
   t.ok(n1.replica.ready && n2.replica.ready)
-  t.same([n1.machine.format, n2.machine.format, n3.machine.format], [2, 2, 1])
+  t.same([n1.machine.format, n2.machine.format, n3.machine.format], [3, 3, 2])
   t.notOk(n3.replica.ready)
   t.equal(n3.replica.status.leader, null)
   t.ok(c.network.refused.includes(`${n2.peer}|${n3.peer}`))

@@ -53,6 +53,7 @@ const AGAIN = new Set<number>([
   ERRORS.OVERLOADED.wire,
   ERRORS.SHUTTING_DOWN.wire,
   ERRORS.NO_QUORUM.wire,
+  ERRORS.UPGRADE_PENDING.wire,
   ERRORS.OUTCOME_UNKNOWN.wire,
 ])
 const ATTEMPT_MS = 1_200

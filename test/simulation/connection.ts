@@ -4,6 +4,7 @@
  */
 import type { ClientCommand, LeaseView } from '@leasehold/protocol'
 import { ERRORS } from '@leasehold/protocol'
+import type { QuotaDesk } from '@leasehold/server/quota'
 import type { Recipient, Replica } from '@leasehold/server/replica'
 import type { Claims } from './claim.js'
 import type { Dice } from './dice.js'
@@ -22,6 +23,7 @@ export interface Host {
   readonly name: string
   readonly process: Process
   readonly replica: Replica
+  readonly desk: QuotaDesk
   monotonicMs(): number
 }
 
@@ -42,6 +44,8 @@ export interface Sent {
   readonly ackedIndex: number
 }
 
+type Told = (code: number, fields: readonly unknown[]) => void
+
 export interface Answers {
   answer(id: number, attempt: number, code: number, fields: readonly unknown[]): void
   view(id: number, view: LeaseView | null | undefined): void
@@ -50,7 +54,9 @@ export interface Answers {
 
 /** Codes of answers that a member gives by itself, from no entry. */
 const REFUSALS = new Set<number>(
-  (['OVERLOADED', 'SHUTTING_DOWN', 'NO_QUORUM', 'OUTCOME_UNKNOWN'] as const).map((code) => ERRORS[code].wire),
+  (['OVERLOADED', 'SHUTTING_DOWN', 'NO_QUORUM', 'OUTCOME_UNKNOWN', 'UPGRADE_PENDING'] as const).map(
+    (code) => ERRORS[code].wire,
+  ),
 )
 
 /** A read of one lease at one member, by whoever knew of an answer from this index when it was asked for. */
@@ -84,6 +90,19 @@ export class Connection implements Recipient {
   readonly #parts: ConnectionParts
   readonly #client: Answers
   readonly #sent = new Map<string, Sent>()
+  /** What was asked of quotas, and is not answered. */
+  readonly #asked = new Map<number, { readonly given: Told; readonly arrived: Told }>()
+  readonly #asker: Recipient = {
+    reply: (id, _attempt, code, fields) => {
+      const asked = this.#asked.get(id)
+      if (!this.host.process.effect()) return
+      if (asked === undefined) return this.#parts.claims.broken(`${this.host.name} answers ${id} twice`)
+      this.#asked.delete(id)
+      asked.given(code, fields)
+      this.#back(() => asked.arrived(code, fields))
+    },
+    flush() {},
+  }
   #thereMs = 0
   #backMs = 0
   #buffered: [id: number, attempt: number, code: number, fields: readonly unknown[]][] = []
@@ -111,6 +130,17 @@ export class Connection implements Recipient {
     const { ackedIndex } = this.#parts.ledger
     const told = (view: LeaseView | null | undefined) => this.#back(() => this.#client.view(id, view))
     this.#there(() => read(this.host, name, ackedIndex, this.#parts, told))
+  }
+
+  /** Asks the member's quotas. `given`: as the answer leaves the member; `arrived`: at the client, if ever. */
+  quotas(
+    id: number,
+    ask: (desk: QuotaDesk, to: Recipient, nowMs: number) => void,
+    given: Told,
+    arrived: Told = () => {},
+  ): void {
+    this.#asked.set(id, { given, arrived })
+    this.#there(() => ask(this.host.desk, this.#asker, this.host.monotonicMs()))
   }
 
   reply(id: number, attempt: number, code: number, fields: readonly unknown[]): void {
@@ -144,7 +174,10 @@ export class Connection implements Recipient {
     scheduler.after(0, () => this.#client.broken())
     const noticedMs =
       scheduler.nowMs + (dice.chance(0.7) ? dice.tailed(LATENCY_MS, LATENCY_MS_MAX) : dice.between(0, NOTICE_MS_MAX))
-    this.host.process.at(noticedMs, () => this.host.replica.detach(this))
+    this.host.process.at(noticedMs, () => {
+      this.host.replica.detach(this)
+      this.host.desk.detach(this.#asker)
+    })
   }
 
   #latencyMs(): number {

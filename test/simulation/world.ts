@@ -6,7 +6,7 @@ import { auditSeq, type ChainedEvent, type PeerId, peerIdOf } from '@leasehold/p
 import { VirtualNetwork } from '../support/virtualnetwork.js'
 import { type Breach, Claims } from './claim.js'
 import { Client, type ClientWorld } from './client.js'
-import { Connection, type ConnectionParts, read } from './connection.js'
+import { type Answers, Connection, type ConnectionParts, read } from './connection.js'
 import { Dice } from './dice.js'
 import { digestOf } from './digest.js'
 import { Dues } from './dues.js'
@@ -22,6 +22,7 @@ import { Nemesis } from './nemesis.js'
 import { type Plan, planOf } from './plan.js'
 import { Reigns } from './reigns.js'
 import { Scheduler } from './scheduler.js'
+import { Takers } from './takers.js'
 import { Trace } from './trace.js'
 
 /** A healed world serves again within this. */
@@ -34,6 +35,8 @@ const QUIET_MS = 600
 /** For each name; few need a tenth of it. What takes more is left open here, counted, and can be judged with more patience. */
 const HISTORY_STEPS_MAX = 200_000
 const READ_EVERY_MS = 60
+/** Of the worlds: in so many somebody takes from quotas. */
+const QUOTAS_SHARE = 0.5
 /** A world goes on until so much was asked for. */
 export const OPERATIONS_MIN = 500
 
@@ -47,6 +50,8 @@ export interface Outcome {
   readonly answered: number
   readonly executed: number
   readonly entries: number
+  /** Tokens that quotas have admitted, of all their kinds together. */
+  readonly admitted: number
   readonly beliefs: number
   readonly leaders: number
   readonly injected: Injected
@@ -84,6 +89,7 @@ class World implements ClientWorld {
   readonly #dice: Dice
   readonly #health: Health
   readonly #dues: Dues
+  readonly #takers: Takers | null
   readonly #connections = new Set<Connection>()
   readonly #cuts = new Set<{ client: number; member: string; direction: 'both' | 'there' | 'back' }>()
 
@@ -115,6 +121,9 @@ class World implements ClientWorld {
     this.#health = new Health({ times, scheduler, members, network, reigns, timed })
     this.#dues = new Dues({ claims, ledger, reigns, times, sweepPerEntryMax: limits.sweepPerEntryMax })
     const disturbed = () => this.#health.disturbed()
+    // Of its own, so that the worlds without quotas are what they were.
+    const chances = new Dice(~seed)
+    this.#takers = chances.chance(QUOTAS_SHARE) ? new Takers(this, chances.fork()) : null
     const paths = {
       breakOne: () => this.#breakOne(),
       cut: (client: number, member: string, direction: 'both' | 'there' | 'back') =>
@@ -136,12 +145,25 @@ class World implements ClientWorld {
     return new VirtualNetwork({ clock: { monotonicMs: () => scheduler.nowMs, after }, random: () => dice.next() })
   }
 
+  get admitted(): number {
+    return this.#takers?.admitted ?? 0
+  }
+
   operation(what: 'asked' | 'answered' | 'abandoned'): void {
     if (what === 'asked') this.asked++
     if (what === 'answered') this.answered++
   }
 
   connect(client: Client, except: string | null): Connection | null {
+    return this.#reach(client.number, client, except)
+  }
+
+  /** For somebody who takes from quotas. */
+  reach(number: number): Connection | null {
+    return this.#reach(number, { answer() {}, view() {}, broken() {} }, null)
+  }
+
+  #reach(number: number, answers: Answers, except: string | null): Connection | null {
     const serving = this.members.flatMap(({ host }) => (host === null || host.process.paused ? [] : [host]))
     const others = serving.filter((host) => host.name !== except)
     const host = this.#dice.pick(others.length > 0 ? others : serving)
@@ -153,9 +175,9 @@ class World implements ClientWorld {
       ledger,
       claims,
       trace,
-      passes: (direction) => this.#passes(client.number, host.name, direction),
+      passes: (direction) => this.#passes(number, host.name, direction),
     }
-    const connection = new Connection(host, client, parts)
+    const connection = new Connection(host, answers, parts)
     this.#connections.add(connection)
     return connection
   }
@@ -203,6 +225,7 @@ class World implements ClientWorld {
     const lives: Promise<void>[] = []
     for (const client of this.clients)
       for (let i = 0; i < this.plan.livesPerClient; i++) lives.push(live(client, this.clients.length))
+    this.#takers?.begin(this.clients)
     void this.#watch()
     this.#look()
     const { faultyMs } = this.plan
@@ -330,6 +353,7 @@ export async function play(seed: number, options: WorldOptions): Promise<Outcome
     answered: world.answered,
     executed: ledger.executed,
     entries: ledger.last,
+    admitted: world.admitted,
     beliefs: holders.beliefs,
     leaders: world.reigns.changes,
     injected: world.nemesis.injected,

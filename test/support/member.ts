@@ -1,5 +1,5 @@
 /** A whole member in memory: the real machine, log, store and replica over a disk in RAM, served on port 0 when asked to. */
-import { createHttp, type HttpLimits } from '@leasehold/server/http'
+import { createHttp, type HttpLimits, type HttpOptions } from '@leasehold/server/http'
 import { Machine, type MachineLimits } from '@leasehold/server/machine'
 import type { Clock, Telemetry } from '@leasehold/server/ports'
 import { createReplica, RaftLog, type Replica } from '@leasehold/server/replica'
@@ -39,7 +39,9 @@ export interface Served {
 }
 
 /** Listens on a free port of 127.0.0.1. The replica is a whole one in memory unless it is given. */
-export async function serve(setup: { replica?: Replica; limits?: Partial<HttpLimits> } = {}): Promise<Served> {
+export async function serve(
+  setup: { replica?: Replica; limits?: Partial<HttpLimits>; quotas?: HttpOptions['quotas'] } = {},
+): Promise<Served> {
   const telemetry = new Remembered()
   const replica = setup.replica ?? (await memoryReplica({ telemetry }))
   const app = await createHttp({
@@ -49,6 +51,7 @@ export async function serve(setup: { replica?: Replica; limits?: Partial<HttpLim
     telemetry,
     info: { version: '0.0.0' },
     limits: { drainMs: 500, graceMs: 100, ...setup.limits },
+    ...(setup.quotas !== undefined && { quotas: setup.quotas }),
   })
   const url = await app.listen({ host: '127.0.0.1', port: 0 })
   return {

@@ -33,6 +33,7 @@ export function configure(state: State, { configuration }: Configure): Reply {
   for (const { id } of state.members.views()) {
     if (named.has(id)) continue
     state.members.forget(id)
+    state.quotas.forget(id)
     loseAllOf(state, id)
   }
   raiseFormat(state)

@@ -3,7 +3,7 @@
  * then other parameters are refused, and what is too old, and who has filled his bound; only then is the command
  * executed.
  */
-import type { Acquire, Reply, RequestToken, Revoke } from '@leasehold/protocol'
+import type { Acquire, QuotaDelete, QuotaSet, Reply, RequestToken, Revoke } from '@leasehold/protocol'
 import { OUTCOME, type RequestRecord, type Scope } from '../record.js'
 import { refused } from '../replies.js'
 import type { State } from '../state.js'
@@ -15,7 +15,7 @@ export const STALE_DETAIL =
   'the request was given up, answered before, or first sent too long ago: it was not executed now'
 
 /** `replay` answers from a record, or returns null where it has no outcome to answer with. `execute` gives it one. */
-export function once<C extends Acquire | Revoke>(
+export function once<C extends Acquire | Revoke | QuotaSet | QuotaDelete>(
   state: State,
   command: C,
   digest: number,
