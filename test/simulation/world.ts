@@ -36,7 +36,7 @@ const QUIET_MS = 600
 const HISTORY_STEPS_MAX = 200_000
 const READ_EVERY_MS = 60
 /** Of the worlds: in so many somebody takes from quotas. */
-const QUOTAS_SHARE = 0.5
+const QUOTAS_SHARE = 0.3
 /** A world goes on until so much was asked for. */
 export const OPERATIONS_MIN = 500
 
