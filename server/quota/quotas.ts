@@ -226,8 +226,8 @@ export class Quotas implements QuotaDesk {
 
   /** Asks for all that is waited for and wanted in advance, and says what became of what was drawn. */
   #send(nowMs: number): void {
-    const { run, drawing, status } = this.#replica
-    if (this.#seq !== 0 || this.#closed || drawing || run === null || status.format < QUOTA_FORMAT) return
+    const { run, drawing, format } = this.#replica
+    if (this.#seq !== 0 || this.#closed || drawing || run === null || format < QUOTA_FORMAT) return
     const { configuration } = this.#replica
     const members = Math.max(1, configuration?.voters.length ?? 1)
     const claims = claimsOf(this.#asks.all, this.#draining ? [] : this.#accounts.values(), members, nowMs)

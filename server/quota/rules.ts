@@ -16,7 +16,7 @@ export class Rules {
 
   /** What is wrong with a request, before anything of it is taken. */
   fault(items: readonly TakeItem[]): Fault | null {
-    if (this.#replica.status.format < QUOTA_FORMAT) {
+    if (this.#replica.format < QUOTA_FORMAT) {
       return { code: 'UPGRADE_PENDING', message: ERRORS.UPGRADE_PENDING.help }
     }
     for (const { quota, cost, key } of items) {

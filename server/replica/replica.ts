@@ -79,6 +79,8 @@ export interface Replica {
     leases: readonly LeaseView[]
     next: string | null
   }
+  /** In use, as of what was applied here. Of `status`, but cheap to ask for. */
+  readonly format: number
   /** As of what was applied here: behind no barrier. */
   getQuota(name: string): QuotaView | null
   listQuotas(query: { prefix: string; after: string | null; limit: number }): {

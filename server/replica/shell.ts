@@ -165,6 +165,9 @@ export class Shell implements Replica {
   listLeases(query: { prefix: string; after: string | null; limit: number }): LeasePage {
     return this.#machine.list(query)
   }
+  get format(): number {
+    return this.#pipeline.format
+  }
   getQuota(name: string): QuotaView | null {
     return this.#machine.quota(name)
   }

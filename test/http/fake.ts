@@ -142,6 +142,7 @@ export class FakeReplica implements Replica {
     }
   }
   readonly quotas = new Map<string, QuotaView>()
+  readonly format = 1
   readonly run = run(1)
   readonly tabs = []
   readonly lastDraw = 0
