@@ -49,7 +49,7 @@ const specFlags = {
     value: 'N',
     help: 'tokens that it starts with (default: full)',
   },
-  'per-key': { type: 'boolean', help: 'one bucket for each key (a customer, an address): not served yet, and refused' },
+  'per-key': { type: 'boolean', help: 'one bucket for each key (a customer, an address)' },
   key: {
     type: 'string',
     many: true,

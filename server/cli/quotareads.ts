@@ -65,7 +65,7 @@ interface TopBody {
 
 export const top = command({
   name: 'quota top',
-  summary: 'show the keys of a quota that take most',
+  summary: 'show the keys of a quota that ask for most',
   operands: [NAME],
   flags: {
     limit: { type: 'integer', min: 1, max: LIMITS.pageMax, value: 'N', default: 20, help: 'at most so many' },

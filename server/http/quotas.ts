@@ -145,7 +145,7 @@ function topRoute(app: App, context: Context): void {
     {
       config: { op: OP.quotaTop },
       schema: {
-        summary: 'The keys of a quota that take most',
+        summary: 'The keys of a quota that ask for most',
         params: NameParams,
         querystring: TopQuery,
         response: responses({ 200: Top }, ['QUOTA_NOT_FOUND', 'NO_QUORUM']),

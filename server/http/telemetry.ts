@@ -24,6 +24,8 @@ const GAUGES: Readonly<Record<string, string>> = {
   apply_lag: 'Log entries that are committed and not yet applied',
   quota_admitted_shadow: 'Requests admitted without tokens by shadow quotas, since the start',
   quota_admitted_unavailable: 'Requests admitted because nobody could say, since the start',
+  quota_key_buckets: 'Keys of quotas that have a bucket, at the member that leads',
+  quota_keys_evicted: 'Buckets of keys that made way for others before they were full, since the start',
   log_entries: 'Log entries that are kept for members that fall behind',
   loop_stall_seconds: 'The longest time that the event loop stood still since the reading before',
 }

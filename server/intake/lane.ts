@@ -75,7 +75,6 @@ export class Lane implements Recipient {
   #inFlightBytes = 0
   #waiting = 0
   #pages = 0
-  /** Takes that are not answered yet. */
   /** Has taken or drawn: the desk may keep something for it. */
   #usesQuotas = false
 
@@ -209,7 +208,6 @@ export class Lane implements Recipient {
 
   /** Throws ProtocolError: LIMIT_REACHED for one waiter too many, INVALID_ARGUMENT for what is not served here. */
   #submit(command: ClientCommand, from: Pick<Incoming, 'id' | 'attempt' | 'remainingMs' | 'bodyBytes'>): void {
-    if (command.op === OP.quotaSet && command.spec.perKey) throw new ProtocolError('INVALID_ARGUMENT', NO_KEYS)
     const key = keyOf(command)
     if (command.op === OP.acquire && key !== null) this.#checkWaiters(key)
     const slot = this.#occupy(command.op, from)
@@ -358,8 +356,6 @@ export class Lane implements Recipient {
     })
   }
 }
-
-const NO_KEYS = 'perKey must be false: buckets by key are not served by this version'
 
 const PAGES: ReadonlySet<Op | 0> = new Set([OP.list, OP.history, OP.quotaList, OP.quotaTop])
 const isPage = (op: Op | 0): boolean => PAGES.has(op)

@@ -8,8 +8,10 @@ import { burstOf, type QuotaView, type TabReport, tokensPerMsOf } from '@leaseho
 import type { DrawOutcome } from '../replica/index.js'
 import type { ClientTab } from './clienttabs.js'
 import { QUOTA_LIMITS as L } from './limits.js'
+import type { Purse } from './purse.js'
 
-export class Account {
+export class Account implements Purse {
+  readonly how = 'exact'
   readonly name: string
   view: QuotaView
   /** 0: none. */

@@ -2,7 +2,6 @@
 import { burstOf, ERRORS, type ErrorCode, OK, type QuotaView, type TakenHow, tokensPerMsOf } from '@leasehold/protocol'
 import type { Random } from '../ports/index.js'
 import type { Recipient } from '../replica/index.js'
-import type { Account } from './account.js'
 import { QUOTA_LIMITS as L } from './limits.js'
 
 export class Answers {
@@ -24,15 +23,14 @@ export class Answers {
     to: Recipient,
     id: number,
     attempt: number,
-    account: Account,
+    view: QuotaView,
     taken: number,
     remaining: number,
     how: TakenHow,
   ): void {
-    const { spec } = account.view
-    const limit = burstOf(spec)
+    const limit = burstOf(view.spec)
     const left = Math.min(limit, remaining)
-    this.reply(to, id, attempt, OK, [taken, left, limit, fullInMs(account.view, left), how])
+    this.reply(to, id, attempt, OK, [taken, left, limit, fullInMs(view, left), how])
   }
 
   exceed(to: Recipient, id: number, attempt: number, view: QuotaView, retryAfterMs: number, remaining: number): void {

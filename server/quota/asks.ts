@@ -1,10 +1,10 @@
 /** Requests that wait for tokens, in the order in which they came. A request is taken out once, with its answer. */
 import type { Recipient } from '../replica/index.js'
-import type { Account } from './account.js'
+import type { Purse } from './purse.js'
 
 /** Tokens of one quota. */
 export interface Need {
-  readonly account: Account
+  readonly account: Purse
   readonly tokens: number
 }
 
@@ -19,9 +19,15 @@ export interface Ask {
   readonly upTo: boolean
   /** A client that spends by itself; null: it is decided here. */
   readonly session: object | null
+  /** What it has not heard of yet: OWED.draw, OWED.keys, or both. */
+  owed: number
   /** The draw that asks for its tokens; 0: none does yet. */
   seq: number
+  /** The same of what is asked for under keys. */
+  keySeq: number
 }
+
+export const OWED = { draw: 1, keys: 2 } as const
 
 export class Asks {
   #asks: Ask[] = []

@@ -1,6 +1,6 @@
 /** What a draw asks for: one claim for each request that waits, and one for what a busy quota wants in advance. */
 import { type Claim, LIMITS } from '@leasehold/protocol'
-import type { Account } from './account.js'
+import { Account } from './account.js'
 import type { Ask } from './asks.js'
 import { QUOTA_LIMITS as L } from './limits.js'
 
@@ -16,6 +16,7 @@ export function claimsOf(
   for (const { needs, seq } of asks) {
     if (seq !== 0 || count >= L.claimsPerDrawMax) continue
     for (const { account, tokens } of needs) {
+      if (!(account instanceof Account)) continue
       const list = claims.get(account) ?? []
       const last = list.at(-1)
       if (last !== undefined && list.length >= LIMITS.drawClaimsMax - 1)

@@ -13,7 +13,7 @@ export interface QuotaDesk {
   draw(request: DrawRequest, session: object, to: Recipient, id: number, attempt: number, deadlineMs: number): void
   /** The recipient is gone: what it still asked for is not taken. */
   detach(to: Recipient): void
-  /** The keys of a perKey quota that take most, heaviest first. QUOTA_NOT_FOUND, or INVALID_ARGUMENT for a quota without keys: throws ProtocolError. */
+  /** The keys of a perKey quota that ask for most, heaviest first. QUOTA_NOT_FOUND, or INVALID_ARGUMENT for a quota without keys: throws ProtocolError. */
   top(query: TopQuery): Top
   /** Gives everything back that nobody spends any more, as far as somebody leads, within `untilMs` (on the monotonic clock). Safe to call twice. */
   close(untilMs: number): Promise<void>

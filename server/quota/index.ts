@@ -1,3 +1,8 @@
+export { CountMin } from './countmin.js'
 export * from './desk.js'
+export { KeyHash } from './keyhash.js'
+export * from './keymessages.js'
 export * from './limits.js'
 export { createQuotas, type QuotasOptions } from './quotas.js'
+export { type KeyAsk, SoftBuckets } from './softbuckets.js'
+export { mergeTalkers, type Summary, Talkers } from './talkers.js'

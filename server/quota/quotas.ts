@@ -18,10 +18,12 @@ import type { Clock, Random, Telemetry } from '../ports/index.js'
 import type { Drawn, Recipient, Replica } from '../replica/index.js'
 import { Account } from './account.js'
 import { Answers } from './answers.js'
-import { type Ask, Asks, type Need } from './asks.js'
+import { type Ask, Asks, type Need, OWED } from './asks.js'
 import { claimsOf } from './claims.js'
 import type { QuotaDesk, Top } from './desk.js'
+import { Keys } from './keys.js'
 import { QUOTA_LIMITS as L } from './limits.js'
+import type { Purse } from './purse.js'
 import { Rules } from './rules.js'
 import { Serving } from './serving.js'
 
@@ -45,6 +47,7 @@ export class Quotas implements QuotaDesk {
   readonly #answers: Answers
   readonly #rules: Rules
   readonly #serving: Serving
+  readonly #keys: Keys
   readonly #stops: (() => void)[]
   /** The draw under way, and when it was asked for; 0: none. */
   #seq = 0
@@ -62,7 +65,8 @@ export class Quotas implements QuotaDesk {
     this.#rules = new Rules(replica)
     this.#serving = new Serving(this.#answers)
     this.#telemetry = telemetry
-    this.#stops = [replica.onDrawn((drawn) => this.#drawn(drawn))]
+    this.#keys = new Keys({ replica, clock, telemetry, asks: this.#asks, shared: (seq) => this.#shared(seq) })
+    this.#stops = [replica.onDrawn((drawn) => this.#drawn(drawn)), () => this.#keys.close()]
   }
 
   // As the front door sees it
@@ -74,19 +78,42 @@ export class Quotas implements QuotaDesk {
       this.#answers.refuse(to, id, attempt, fault.code, fault.message)
       return
     }
-    const needs = this.#needsOf(items, nowMs)
     if (mode === TAKE.peek) {
-      const { account } = needs[0]!
-      const left = account.freeAt(nowMs) + this.#replica.getQuota(account.name)!.available
-      this.#answers.admitted(to, id, attempt, account, 0, left, 'exact')
+      this.#peek(items[0]!, to, id, attempt, nowMs)
       return
     }
-    for (const { account, tokens } of needs) account.asks(tokens, nowMs)
-    const ask: Ask = {
-      ...{ needs, to, id, attempt, deadlineMs, sinceMs: nowMs, upTo: mode === TAKE.upTo, session: null, seq: 0 },
+    const alone = items.length === 1 ? this.#keys.instead(items[0]!) : null
+    if (alone !== null && alone.key !== null) {
+      const view = this.#replica.getQuota(alone.quota)!
+      const left = this.#keys.light(view, alone, nowMs)
+      if (left !== null) {
+        this.#answers.admitted(to, id, attempt, view, alone.cost, left, 'key')
+        return
+      }
     }
-    if (this.#serving.mayServe(ask) && this.#serving.serve(ask, nowMs)) this.#watchLow(needs, nowMs)
+    const needs = this.#needsOf(items, nowMs)
+    if (needs === null) {
+      this.#answers.refuse(to, id, attempt, 'OVERLOADED', CROWDED)
+      return
+    }
+    const ask: Ask = {
+      ...{ needs, to, id, attempt, deadlineMs, sinceMs: nowMs, upTo: mode === TAKE.upTo, session: null },
+      ...{ owed: owedOf(needs), seq: 0, keySeq: 0 },
+    }
+    const first = this.#serving.mayServe(ask)
+    if (first) this.#keys.fetch(ask, nowMs)
+    if (first && this.#serving.serve(ask, nowMs)) this.#watchLow(needs, nowMs)
     else this.#wait(ask, nowMs)
+  }
+
+  #peek(item: TakeItem, to: Recipient, id: number, attempt: number, nowMs: number): void {
+    const { quota, key } = this.#keys.instead(item)
+    const view = this.#replica.getQuota(quota)!
+    if (key !== null) this.#answers.admitted(to, id, attempt, view, 0, this.#keys.peek(view, key, nowMs), 'key')
+    else {
+      const left = this.#accountOf(quota, nowMs).freeAt(nowMs) + view.available
+      this.#answers.admitted(to, id, attempt, view, 0, left, 'exact')
+    }
   }
 
   draw(request: DrawRequest, session: object, to: Recipient, id: number, attempt: number, deadlineMs: number): void {
@@ -105,7 +132,7 @@ export class Quotas implements QuotaDesk {
     this.#tick()
     const ask: Ask = {
       needs: [{ account, tokens: wanted }],
-      ...{ to, id, attempt, deadlineMs, sinceMs: nowMs, upTo: true, session, seq: 0 },
+      ...{ to, id, attempt, deadlineMs, sinceMs: nowMs, upTo: true, session, owed: OWED.draw, seq: 0, keySeq: 0 },
     }
     if (wanted === 0) {
       this.#serving.answerClient(ask, 0, nowMs)
@@ -123,9 +150,11 @@ export class Quotas implements QuotaDesk {
     this.#answers.forget(to)
   }
 
-  top({ name }: TopQuery): Top {
-    if (this.#replica.getQuota(name) === null) throw new ProtocolError('QUOTA_NOT_FOUND', `there is no quota ${name}`)
-    throw new ProtocolError('INVALID_ARGUMENT', `${name} has no keys`)
+  top({ name, limit }: TopQuery): Top {
+    const view = this.#replica.getQuota(name)
+    if (view === null) throw new ProtocolError('QUOTA_NOT_FOUND', `there is no quota ${name}`)
+    if (!view.spec.perKey) throw new ProtocolError('INVALID_ARGUMENT', `${name} has no keys`)
+    return this.#keys.top(name, limit, this.#clock.monotonicMs())
   }
 
   async close(untilMs: number): Promise<void> {
@@ -158,11 +187,18 @@ export class Quotas implements QuotaDesk {
     for (const stop of this.#stops) stop()
   }
 
-  #needsOf(items: readonly TakeItem[], nowMs: number): readonly Need[] {
-    if (items.length === 1) return [{ account: this.#accountOf(items[0]!.quota, nowMs), tokens: items[0]!.cost }]
-    const sums = new Map<string, number>()
-    for (const { quota, cost } of items) sums.set(quota, (sums.get(quota) ?? 0) + cost)
-    return [...sums].map(([name, tokens]) => ({ account: this.#accountOf(name, nowMs), tokens }))
+  /** Null: too many keys are asked for. */
+  #needsOf(items: readonly TakeItem[], nowMs: number): readonly Need[] | null {
+    const sums = new Map<Purse, number>()
+    for (const item of items) {
+      const { quota, key, cost } = this.#keys.instead(item)
+      const purse = key === null ? this.#accountOf(quota, nowMs) : this.#keys.account(quota, key, nowMs)
+      if (purse === null) return null
+      if (key !== null && items.length > 1) this.#keys.count(item, nowMs)
+      if (purse instanceof Account) purse.asks(cost, nowMs)
+      sums.set(purse, (sums.get(purse) ?? 0) + cost)
+    }
+    return [...sums].map(([account, tokens]) => ({ account, tokens }))
   }
 
   #accountOf(name: string, nowMs: number): Account {
@@ -180,11 +216,13 @@ export class Quotas implements QuotaDesk {
 
   #wait(ask: Ask, nowMs: number): void {
     if (this.#deniedFor(ask, nowMs)) return
-    if (this.#cannotSay(nowMs)) this.#serving.withoutLeader(ask)
+    if ((ask.owed & OWED.draw) !== 0 && this.#cannotSay(nowMs)) this.#serving.withoutLeader(ask)
     else if (this.#asks.count >= L.waitingMax) this.#answers.refuse(ask.to, ask.id, ask.attempt, 'OVERLOADED', CROWDED)
     else {
       this.#asks.add(ask)
-      this.#soon()
+      if ((ask.owed & OWED.draw) !== 0) this.#soon()
+      else this.#tick()
+      if ((ask.owed & OWED.keys) !== 0) this.#keys.soon()
     }
   }
 
@@ -210,6 +248,7 @@ export class Quotas implements QuotaDesk {
   /** What was spent left little: more is drawn before it runs out. */
   #watchLow(needs: readonly Need[], nowMs: number): void {
     for (const { account } of needs) {
+      if (!(account instanceof Account)) continue
       if (account.free < account.lowTokens && nowMs - account.drawnMs >= account.cycleMs) this.#soon()
     }
   }
@@ -249,7 +288,7 @@ export class Quotas implements QuotaDesk {
     this.#drawnMs = nowMs
     this.#seq = this.#replica.draw(reports, wants)
     for (const ask of this.#asks.all) {
-      if (ask.seq === 0 && ask.needs.some(({ account }) => claims.has(account))) ask.seq = this.#seq
+      if (ask.seq === 0 && ask.needs.some(({ account }) => claims.has(account as Account))) ask.seq = this.#seq
     }
   }
 
@@ -279,7 +318,20 @@ export class Quotas implements QuotaDesk {
         retryAfterMs > 0 ? Math.max(nowMs + retryAfterMs, account.drawnMs + account.cycleMs) : 0
       shares.set(account, account.freeAt(nowMs))
     }
-    this.#serving.shareOut(this.#asks, seq, nowMs)
+    const asked = this.#asks.all.filter((ask) => ask.seq === seq)
+    for (const ask of asked) ask.owed &= ~OWED.draw
+    this.#serving.shareOut(this.#asks, asked, nowMs)
+  }
+
+  /** What was asked for under keys is answered. */
+  #shared(keySeq: number): void {
+    const nowMs = this.#clock.monotonicMs()
+    const asked = this.#asks.all.filter((ask) => ask.keySeq === keySeq)
+    for (const ask of asked) ask.owed &= ~OWED.keys
+    this.#answers.outside = true
+    this.#serving.shareOut(this.#asks, asked, nowMs)
+    this.#answers.outside = false
+    this.#answers.flush()
   }
 
   /** A snapshot took the state's place: what was drawn meanwhile cannot be told from what was spent. It is let go, and ends by itself. */
@@ -303,12 +355,14 @@ export class Quotas implements QuotaDesk {
     const silent = this.#cannotSay(nowMs)
     this.#asks.settle((ask) => {
       if (nowMs >= ask.deadlineMs) this.#answers.refuse(ask.to, ask.id, ask.attempt, 'OVERLOADED', LATE)
-      else if (silent) this.#serving.withoutLeader(ask)
+      else if (silent && (ask.owed & OWED.draw) !== 0) this.#serving.withoutLeader(ask)
+      else if ((ask.owed & OWED.keys) !== 0 && nowMs - ask.sinceMs >= L.unavailableMs) this.#serving.withoutLeader(ask)
       else return false
       return true
     })
     this.#answers.outside = false
     this.#answers.flush()
+    this.#keys.look(nowMs)
     let active = this.#seq !== 0 || this.#asks.count > 0
     for (const account of this.#accounts.values()) {
       account.measure(nowMs)
@@ -332,6 +386,12 @@ export class Quotas implements QuotaDesk {
     }
     return false
   }
+}
+
+function owedOf(needs: readonly Need[]): number {
+  let owed = 0
+  for (const { account } of needs) owed |= account instanceof Account ? OWED.draw : OWED.keys
+  return owed
 }
 
 export function createQuotas(options: QuotasOptions): QuotaDesk {

@@ -22,7 +22,10 @@ export class Rules {
     for (const { quota, cost, key } of items) {
       const view = this.#replica.getQuota(quota)
       if (view === null) return { code: 'QUOTA_NOT_FOUND', message: `there is no quota ${quota}` }
-      if (key !== null) return { code: 'INVALID_ARGUMENT', message: `${quota} takes no key` }
+      if (key !== null && !view.spec.perKey) return { code: 'INVALID_ARGUMENT', message: `${quota} takes no key` }
+      if (key === null && view.spec.perKey) {
+        return { code: 'INVALID_ARGUMENT', message: `${quota} has a bucket for each key: say which` }
+      }
       const most = this.#mostOf(view)
       if (cost > most)
         return { code: 'INVALID_ARGUMENT', message: `cost can never be admitted: ${quota} admits ${most} at once` }

@@ -7,6 +7,7 @@ import type { Account } from './account.js'
 import type { Answers } from './answers.js'
 import type { Ask, Asks, Need } from './asks.js'
 import { ClientTabs } from './clienttabs.js'
+import type { Purse } from './purse.js'
 
 const UNAVAILABLE = 'nobody can say now whether there are tokens; nothing was taken'
 
@@ -40,9 +41,10 @@ export class Serving {
       this.answerClient(ask, tokens, nowMs)
       return true
     }
-    if (upTo) account.spend(tokens)
-    else for (const need of needs) need.account.spend(need.tokens)
-    this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, account.remaining, 'exact')
+    if (upTo) account.spend(tokens, nowMs)
+    else for (const need of needs) need.account.spend(need.tokens, nowMs)
+    const how = needs.every((need) => need.account.how === 'exact') ? 'exact' : 'key'
+    this.#answers.admitted(ask.to, ask.id, ask.attempt, account.view, tokens, account.remaining, how)
     return true
   }
 
@@ -50,7 +52,7 @@ export class Serving {
     const [{ account, tokens }] = ask.needs as readonly [Need, ...Need[]]
     if (ask.session !== null) this.answerClient(ask, 0, nowMs)
     else if (ask.needs.every((need) => need.account.view.spec.shadow)) {
-      this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, 0, this.#shadow())
+      this.#answers.admitted(ask.to, ask.id, ask.attempt, account.view, tokens, 0, this.#shadow())
     } else this.#answers.exceed(ask.to, ask.id, ask.attempt, account.view, retryAfterMs, account.remaining)
   }
 
@@ -59,7 +61,8 @@ export class Serving {
     const allows = ({ account: { view } }: Need) => view.spec.shadow || view.spec.whenUnavailable === 'allow'
     if (ask.session === null && ask.needs.every(allows)) {
       this.unavailable++
-      this.#answers.admitted(ask.to, ask.id, ask.attempt, account, tokens, account.remaining, 'unavailable')
+      const { view, remaining } = account
+      this.#answers.admitted(ask.to, ask.id, ask.attempt, view, tokens, remaining, 'unavailable')
     } else this.#answers.refuse(ask.to, ask.id, ask.attempt, 'NO_QUORUM', UNAVAILABLE)
   }
 
@@ -71,7 +74,7 @@ export class Serving {
   /** What the client has from now on, after `tokens` more were passed on to it. */
   answerClient(ask: Ask, tokens: number, nowMs: number): void {
     const { to, id, attempt, session } = ask
-    const { account } = ask.needs[0]!
+    const account = ask.needs[0]!.account as Account
     const { spec } = account.view
     const leftMs = Math.max(0, Math.floor(account.endMs - nowMs))
     const tab = this.tabs.find(session!, account) ?? (tokens > 0 ? this.tabs.open(session!, account) : null)
@@ -85,11 +88,10 @@ export class Serving {
     this.#answers.reply(to, id, attempt, OK, [...fields, spec.shadow, spec.whenUnavailable])
   }
 
-  /** Each as much as is fair, then in order whoever can be served with what is left; the others hear when to come back. */
-  shareOut(asks: Asks, seq: number, nowMs: number): void {
+  /** Of those who have heard now: each as much as is fair, then in order whoever can be served with what is left; the others hear when to come back. */
+  shareOut(asks: Asks, asked: readonly Ask[], nowMs: number): void {
     const answered = new Set<Ask>()
-    const asked = asks.all.filter((ask) => ask.seq === seq)
-    const byAccount = new Map<Account, Ask[]>()
+    const byAccount = new Map<Purse, Ask[]>()
     for (const ask of asked) {
       if (ask.needs.length > 1) continue
       const { account } = ask.needs[0]!
@@ -108,7 +110,10 @@ export class Serving {
     }
     for (const ask of asked) {
       if (answered.has(ask)) continue
-      if (!this.serve(ask, nowMs)) this.deny(ask, Math.max(1, untilMsOf(ask) - nowMs), nowMs)
+      const served = this.serve(ask, nowMs)
+      // Who waits for something else yet is not denied before he has heard of that, too.
+      if (!served && ask.owed !== 0) continue
+      if (!served) this.deny(ask, Math.max(1, untilMsOf(ask) - nowMs), nowMs)
       answered.add(ask)
     }
     asks.settle((ask) => answered.has(ask))

@@ -33,12 +33,13 @@ export interface DrawsParts {
 }
 
 export type DrawnListener = (drawn: Drawn | null) => void
+/** What the quotas of another member say. */
+export type ToldListener = (from: PeerId, message: Uint8Array) => void
 
 export class Draws {
   readonly #parts: DrawsParts
   readonly #listeners = new Set<DrawnListener>()
-  /** What other members' quotas say. */
-  told: (from: PeerId, message: Uint8Array) => void = () => {}
+  readonly #hearers = new Set<ToldListener>()
   #seq = 0
   /** Its own that is under way. */
   #own: Draw | null = null
@@ -66,6 +67,10 @@ export class Draws {
     return this.#leading ? this.#parts.self : this.#leader
   }
 
+  get leads(): boolean {
+    return this.#leading
+  }
+
   get under(): boolean {
     return this.#own !== null
   }
@@ -85,6 +90,11 @@ export class Draws {
     return () => this.#listeners.delete(listener)
   }
 
+  onTold(listener: ToldListener): () => void {
+    this.#hearers.add(listener)
+    return () => this.#hearers.delete(listener)
+  }
+
   lead(term: Term): void {
     this.#office(term, true, null)
   }
@@ -98,7 +108,8 @@ export class Draws {
   /** From another member: for the leader that it knew of, or for this member's quotas. */
   forwarded(from: PeerId, message: ForwardedDraw | Told): void {
     if (message.kind === FORWARD.draw) this.#offered(from, message)
-    else this.told(from, message.body)
+    else if (this.#term === null || message.term >= this.#term)
+      for (const hearer of [...this.#hearers]) hearer(from, message.body)
   }
 
   #offered(from: PeerId, { term, draw }: ForwardedDraw): void {

@@ -36,7 +36,7 @@ export const REPLICA_LIMITS = {
   /** A draw of which nothing came is sent again after this. */
   drawAgainMs: 250,
   /** Of what the quotas of one member tell those of another. */
-  toldBytesMax: 65_536,
+  toldBytesMax: 131_072,
 
   /** A process asks for its run again after this. */
   admitAgainMs: 500,

@@ -18,6 +18,7 @@ import type {
 } from '@leasehold/protocol'
 import type { Drawn, MemberView, TabView } from '../machine/index.js'
 import type { EventPage, EventQuery } from '../storage/index.js'
+import type { ToldListener } from './draws.js'
 import type { LogStatus } from './log.js'
 import type { MembershipChange } from './membership.js'
 
@@ -91,6 +92,8 @@ export interface Replica {
   readonly run: Run | null
   /** Null where nobody is known to lead. */
   readonly leaderPeer: PeerId | null
+  /** Of `status`, but cheap to ask for: this member leads, as far as it knows. */
+  readonly leads: boolean
   /** What this process has drawn and not yet reported, as of what was applied here. */
   readonly tabs: readonly TabView[]
   /** The last draw of this process that was executed, as of what was applied here. */
@@ -104,9 +107,10 @@ export interface Replica {
   readonly drawing: boolean
   /** Of this member's draws alone. Null: a snapshot took the state's place; what was drawn, `tabs` and `lastDraw` tell. */
   onDrawn(listener: (drawn: Drawn | null) => void): () => void
-  /** Says something to the quotas of another member; at most 64 KiB. False, with nothing sent, where there is no link or no room. */
+  /** Says something to the quotas of another member; at most 128 KiB. False, with nothing sent, where there is no link or no room. */
   tell(peer: PeerId, message: Uint8Array): boolean
-  onTold(listener: (from: PeerId, message: Uint8Array) => void): () => void
+  /** What a member says that has not heard of this one's term is not passed on. */
+  onTold(listener: ToldListener): () => void
   readEvents(query: EventQuery): Promise<EventPage>
   readonly audit: { readonly first: AuditSeq; readonly last: AuditSeq }
   /** Live events from now on. Returns how to stop. */

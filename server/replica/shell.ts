@@ -20,7 +20,7 @@ import {
 import type { MemberView, TabView } from '../machine/index.js'
 import type { Clock, Telemetry } from '../ports/index.js'
 import type { EventPage, EventQuery, Headroom, Store } from '../storage/index.js'
-import type { DrawnListener } from './draws.js'
+import type { DrawnListener, ToldListener } from './draws.js'
 import type { RevokedListener } from './feed.js'
 import { FORWARD } from './forwards.js'
 import { DISK_LOW, grows } from './growth.js'
@@ -180,6 +180,9 @@ export class Shell implements Replica {
   get leaderPeer(): PeerId | null {
     return this.#pipeline.draws.leader
   }
+  get leads(): boolean {
+    return this.#pipeline.draws.leads
+  }
   get tabs(): readonly TabView[] {
     return this.#machine.tabsOf(this.#memberId)
   }
@@ -200,11 +203,8 @@ export class Shell implements Replica {
     if (this.#pipeline.format < QUOTA_FORMAT || body.length > REPLICA_LIMITS.toldBytesMax) return false
     return this.#log.send(peer, { kind: FORWARD.told, term: this.#log.status.term, body })
   }
-  onTold(listener: (from: PeerId, message: Uint8Array) => void): () => void {
-    this.#pipeline.draws.told = listener
-    return () => {
-      this.#pipeline.draws.told = () => {}
-    }
+  onTold(listener: ToldListener): () => void {
+    return this.#pipeline.draws.onTold(listener)
   }
   readEvents(query: EventQuery): Promise<EventPage> {
     return this.#store.readEvents(query)

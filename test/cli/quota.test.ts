@@ -77,7 +77,14 @@ t.test('a quota is set from its rates', async (t) => {
     ].join('\n'),
   )
   const keyed = await text('set', 'k', '--rate', '1/s', '--per-key', '--key', 'a=b=api', '--key', 'c=d')
-  t.match(keyed, { code: 1, err: /perKey must be false: buckets by key are not served by this version/ })
+  t.match(keyed, { code: 0, out: /kind +per key/ })
+  t.match(spec(), {
+    perKey: true,
+    keys: [
+      ['a=b', 'api'],
+      ['c', 'd'],
+    ],
+  })
 
   const conflict = 'api would be its own ancestor'
   replica.respond = () => ({ code: ERRORS.QUOTA_CONFLICT.wire, fields: [conflict, 0] })

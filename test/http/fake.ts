@@ -164,6 +164,9 @@ export class FakeReplica implements Replica {
   onDrawn(): () => void {
     return () => {}
   }
+  get leads(): boolean {
+    return false
+  }
   tell(): boolean {
     return false
   }
