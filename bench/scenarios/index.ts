@@ -6,6 +6,8 @@ import { contend64 } from './contend.js'
 import { endure } from './endure.js'
 import { expire } from './expire.js'
 import { failover } from './failover.js'
+import { heavy } from './heavy.js'
+import { keyed } from './keyed.js'
 import { lease } from './lease.js'
 import { million } from './million.js'
 import { overdraft } from './overdraft.js'
@@ -28,4 +30,6 @@ export const SCENARIOS: readonly Scenario[] = [
   peers,
   quota,
   overdraft,
+  keyed,
+  heavy,
 ]

@@ -19,6 +19,9 @@ const CALLS = 20_000
 const IN_FLIGHT = 64
 /** So much that nothing is ever denied: the price of a decision is asked for, not of a denial. */
 const PLENTY = { tokens: 1_000_000_000, perMs: 1_000, burst: 1_000_000_000 }
+/** Of each key. */
+const PER_KEY = { tokens: 100, perMs: 1_000, burst: 100 }
+const KEYS = [1, 1_000, 1_000_000] as const
 const SLOW_PER_S = 1_000
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -73,13 +76,31 @@ function takes(sessions: readonly RawSession[], quota: string): Unit {
   }
 }
 
+/** The same by key, one after the other. */
+function takesOf(sessions: readonly RawSession[], keys: readonly string[]): Unit {
+  let next = 0
+  return (slot: number, done: Done) => {
+    next = (next + 1) % keys.length
+    const answer = (code: number) => done(code === OK || code === ERRORS.QUOTA_EXCEEDED.wire)
+    sessions[slot % sessions.length]!.take('bench/per-key', 1, keys[next]!, answer)
+  }
+}
+
 async function atMember(bench: Bench, sessions: readonly RawSession[]): Promise<Figure[]> {
   const { seconds } = bench
   const exact = await closedLoop({ unit: takes(sessions, 'bench/exact'), inFlight: IN_FLIGHT, seconds })
+  const keyed: Figure[] = []
+  for (const keys of KEYS) {
+    const names = Array.from({ length: keys }, (_, n) => `customer-${n}`)
+    const load = await closedLoop({ unit: takesOf(sessions, names), inFlight: IN_FLIGHT, seconds })
+    if (load.failed > 0) throw new Error(`${load.failed} decisions failed`)
+    keyed.push({ name: `the same by key, ${keys.toLocaleString('en')} of them`, value: load.perS, unit: '/s' })
+  }
   const all: Figure[] = [
     { name: `asked of a member, ${IN_FLIGHT} in flight`, value: exact.perS, unit: '/s' },
     { name: 'of these: p50', value: exact.latency.p50, unit: 'ms' },
     { name: 'of these: p99', value: exact.latency.p99, unit: 'ms' },
+    ...keyed,
   ]
   if (exact.failed > 0) throw new Error(`${exact.failed} decisions failed`)
   const missing = RedisBuckets.missing()
@@ -161,6 +182,7 @@ export const quota: Scenario = {
     try {
       const all = await inClient(bench, client)
       await client.setQuota('bench/exact', { bandwidths: [PLENTY] })
+      await client.setQuota('bench/per-key', { bandwidths: [PER_KEY], perKey: true })
       all.push(...(await atMember(bench, sessions)))
       all.push(...(await inLog(bench, server, client)))
       return all

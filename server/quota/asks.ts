@@ -29,6 +29,21 @@ export interface Ask {
 
 export const OWED = { draw: 1, keys: 2 } as const
 
+export function newAsk(
+  needs: readonly Need[],
+  to: Recipient,
+  id: number,
+  attempt: number,
+  deadlineMs: number,
+  sinceMs: number,
+  upTo: boolean,
+  session: object | null,
+): Ask {
+  let owed = 0
+  for (const { account } of needs) owed |= account.how === 'exact' ? OWED.draw : OWED.keys
+  return { needs, to, id, attempt, deadlineMs, sinceMs, upTo, session, owed, seq: 0, keySeq: 0 }
+}
+
 export class Asks {
   #asks: Ask[] = []
 

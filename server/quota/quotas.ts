@@ -18,7 +18,7 @@ import type { Clock, Random, Telemetry } from '../ports/index.js'
 import type { Drawn, Recipient, Replica } from '../replica/index.js'
 import { Account } from './account.js'
 import { Answers } from './answers.js'
-import { type Ask, Asks, type Need, OWED } from './asks.js'
+import { type Ask, Asks, type Need, newAsk, OWED } from './asks.js'
 import { claimsOf } from './claims.js'
 import type { QuotaDesk, Top } from './desk.js'
 import { Keys } from './keys.js'
@@ -96,10 +96,7 @@ export class Quotas implements QuotaDesk {
       this.#answers.refuse(to, id, attempt, 'OVERLOADED', CROWDED)
       return
     }
-    const ask: Ask = {
-      ...{ needs, to, id, attempt, deadlineMs, sinceMs: nowMs, upTo: mode === TAKE.upTo, session: null },
-      ...{ owed: owedOf(needs), seq: 0, keySeq: 0 },
-    }
+    const ask = newAsk(needs, to, id, attempt, deadlineMs, nowMs, mode === TAKE.upTo, null)
     const first = this.#serving.mayServe(ask)
     if (first) this.#keys.fetch(ask, nowMs)
     if (first && this.#serving.serve(ask, nowMs)) this.#watchLow(needs, nowMs)
@@ -130,10 +127,7 @@ export class Quotas implements QuotaDesk {
     const tab = this.#serving.tabs.find(session, account)
     if (tab !== null && tab.number === number) account.reported(tab, spent, returned)
     this.#tick()
-    const ask: Ask = {
-      needs: [{ account, tokens: wanted }],
-      ...{ to, id, attempt, deadlineMs, sinceMs: nowMs, upTo: true, session, owed: OWED.draw, seq: 0, keySeq: 0 },
-    }
+    const ask = newAsk([{ account, tokens: wanted }], to, id, attempt, deadlineMs, nowMs, true, session)
     if (wanted === 0) {
       this.#serving.answerClient(ask, 0, nowMs)
       return
@@ -386,12 +380,6 @@ export class Quotas implements QuotaDesk {
     }
     return false
   }
-}
-
-function owedOf(needs: readonly Need[]): number {
-  let owed = 0
-  for (const { account } of needs) owed |= account instanceof Account ? OWED.draw : OWED.keys
-  return owed
 }
 
 export function createQuotas(options: QuotasOptions): QuotaDesk {

@@ -1,4 +1,4 @@
-/** Reads, failover and endurance of three members run end to end, too, with tiny counts. Its figures are not judged: sizes and seconds are too small. */
+/** Scenarios of three members, and of sketches, run end to end, too, with tiny counts. Its figures are not judged: sizes and seconds are too small. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 // Three server processes for each, one scenario after the other: on a busy machine that takes a while.
 t.setTimeout(300_000)
 
-const TRIED = ['reads', 'failover', 'endure']
+const TRIED = ['reads', 'failover', 'endure', 'keyed', 'heavy']
 
 for (const scenario of TRIED) {
   t.test(`${scenario} runs with three members, and every figure is a number`, async (t) => {

@@ -4,6 +4,7 @@ import { clientFaults } from './client.js'
 import { companyFaults } from './company.js'
 import { failoverFaults } from './failover.js'
 import type { Fault } from './fault.js'
+import { keyFaults } from './keys.js'
 import { linearizabilityFaults } from './linearizability.js'
 import { machineFaults } from './machine.js'
 import { peersFaults } from './peers.js'
@@ -21,6 +22,7 @@ export const faults: readonly Fault[] = [
   ...clientFaults,
   ...companyFaults,
   ...quotaFaults,
+  ...keyFaults,
   ...failoverFaults,
   ...linearizabilityFaults,
   ...machineFaults,

@@ -58,7 +58,8 @@ t.test('keys above the limit are held within 3 percent of it, those below half o
     ...spread('hot-spread', 3_000),
     { key: 'hot-here', at: 0, perS: 500 },
     { key: 'hot-there', at: 1, perS: 500 },
-    { key: 'hot-there', at: 2, perS: 20 },
+    { key: 'hot-there', at: 2, perS: 10 },
+    ...spread('over-spread', 140),
     { key: 'over', at: 2, perS: 125 },
     ...spread('half', 48),
     { key: 'half-there', at: 1, perS: 48 },
@@ -244,6 +245,28 @@ t.test('takes up to a number, peeks, and takes from several quotas at once', asy
     { code: OK },
     'what was not taken came back',
   )
+})
+
+t.test('what is not used comes back once', async (t) => {
+  const world = new KeyWorld()
+  world.set('q')
+  world.set('r', { ...PER_KEY, bandwidths: [{ tokens: 1, perMs: 60_000, burst: 1 }] })
+  t.ok(world.admits(1, 'k', 60))
+  world.take(1, [['r', 'k']])
+  world.clock.advance(10)
+  let admitted = 60
+  const startMs = world.nowMs
+  const bound = () => BURST + (LIMIT_PER_S * (world.nowMs - startMs)) / 1_000
+  // The other quota is used up: what is granted of this one comes back, again and again.
+  for (let times = 0; times < 20; times++) {
+    world.take(1, [
+      ['q', 'k', 30],
+      ['r', 'k'],
+    ])
+    world.clock.advance(QUOTA_LIMITS.keyHeldMs + 100)
+    while (admitted <= bound() && world.admits(1, 'k', 10)) admitted += 10
+  }
+  t.ok(admitted <= bound() && admitted >= bound() * 0.9, `${admitted} admitted of ${bound()}`)
 })
 
 t.test('what cannot be is refused before anything is taken', async (t) => {
