@@ -1,5 +1,5 @@
 /** The shapes of quotas in the library's surface. */
-import type { Duration, QuotaSpec, TakenHow, WhenUnavailable } from '@leasehold/protocol'
+import type { Bandwidth, Duration, QuotaSpec, TakenHow, WhenUnavailable } from '@leasehold/protocol'
 import type { WaitOptions } from './types.js'
 
 /** `cold`: nothing was drawn yet, or nothing is left and more is on its way. `empty`: used up. `unavailable`: no member could say. */
@@ -52,8 +52,10 @@ export interface QuotaItem {
   readonly key?: string | null
 }
 
-/** What a quota is made of: bandwidths, and what else differs from the defaults. */
-export type QuotaWish = Pick<QuotaSpec, 'bandwidths'> & Partial<QuotaSpec>
+/** What a quota is made of: bandwidths (a burst that is left out is as many as the tokens), and what else differs from the defaults. */
+export interface QuotaWish extends Partial<Omit<QuotaSpec, 'bandwidths'>> {
+  readonly bandwidths: readonly (Omit<Bandwidth, 'burst'> & { readonly burst?: number })[]
+}
 
 export interface QuotaInfo extends QuotaSpec {
   readonly name: string

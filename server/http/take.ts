@@ -9,11 +9,15 @@ import {
   OK,
   OP,
   ProtocolError,
+  rateLimit,
+  rateLimitPolicy,
+  type Standing,
   TAKE,
   type TakeMode,
   type TakenFields,
   type TakeRequest,
   takeItem,
+  tokensPerMsOf,
 } from '@leasehold/protocol'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { opName } from '../intake/index.js'
@@ -21,7 +25,6 @@ import { askerOf } from './change.js'
 import type { Context } from './context.js'
 import { sendBody } from './media.js'
 import { TakeBody, TakeManyBody, Taken } from './quotaschemas.js'
-import { rateLimit, rateLimitPolicy, type Standing } from './ratelimit.js'
 import { Headers, NameParams, NoQuery, responses } from './schemas.js'
 import type { App } from './server.js'
 import { sendProblem } from './unit.js'
@@ -122,5 +125,5 @@ function limits(context: Context, reply: FastifyReply, name: string | null, stan
   if (name === null) return
   reply.header('ratelimit', rateLimit(name, standing))
   const quota = context.replica.getQuota(name)
-  if (quota !== null) reply.header('ratelimit-policy', rateLimitPolicy(name, quota.spec, standing))
+  if (quota !== null) reply.header('ratelimit-policy', rateLimitPolicy(name, standing.limit, tokensPerMsOf(quota.spec)))
 }

@@ -28,6 +28,7 @@ t.test('importing it, and creating a client, opens nothing and starts no timer',
     const before = await resting()
     const { createClient } = await import('@leasehold/client')
     await import('@leasehold/client/fence')
+    await import('@leasehold/client/ratelimit')
     const imported = await resting()
     createClient({ endpoints: ['http://127.0.0.1:1'] })
     const created = await resting()

@@ -40,6 +40,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'server/bin': room(['*'], [], ['*']),
   client: room([], [], CLIENT_PACKAGES),
   'client/fence': room(['client'], [], CLIENT_PACKAGES),
+  'client/ratelimit': room(['client'], [], CLIENT_PACKAGES),
   'client/testing': room(['client'], [], [...CLIENT_PACKAGES, '@leasehold/server/*']),
   bench: room(['*'], [], ['*']),
   test: room(['*'], [], ['*']),
