@@ -9,6 +9,7 @@ import { run } from './brands.js'
 import { checkCount, checkInteger, checkNatural, checkText } from './checks.js'
 import type { Allocate, Claim, Draw, TabReport, Want } from './commands.js'
 import { ProtocolError } from './fault.js'
+import { LIMITS } from './limits.js'
 import { INTERNAL_OP } from './ops.js'
 
 type Field = string | number
@@ -33,12 +34,24 @@ export function drawFields(draw: Draw): readonly Field[] {
   return fields
 }
 
-/** Throws ProtocolError for what is no draw of this version. */
+/** Of another member: within its bounds; what a later version has behind it is passed over. Throws ProtocolError for what is no draw. */
 export function drawOfFields(f: readonly unknown[]): Draw {
-  const reader = new Reader(f, 0)
-  const draw = drawAt(reader)
-  checkCount(f, reader.at, 'draw')
+  const draw = drawAt(new Reader(f, 0))
+  const { drawQuotasMax, drawClaimsMax, drawRowsMax } = LIMITS
+  const most = draw.wants.reduce((sum, { claims }) => Math.max(sum, claims.length), 0)
+  if (draw.reports.length > drawQuotasMax || draw.wants.length > drawQuotasMax || most > drawClaimsMax) {
+    throw new ProtocolError(
+      'TOO_LARGE',
+      `a draw has at most ${drawQuotasMax} quotas, and ${drawClaimsMax} claims on each`,
+    )
+  }
+  if (rowsOf(draw) > drawRowsMax) throw new ProtocolError('TOO_LARGE', `a draw has at most ${drawRowsMax} rows`)
   return draw
+}
+
+/** Reports, wants and claims. */
+export function rowsOf({ reports, wants }: Draw): number {
+  return wants.reduce((sum, { claims }) => sum + 1 + claims.length, reports.length)
 }
 
 function pushDraw(fields: Field[], { member, run, seq, reports, wants }: Draw): void {

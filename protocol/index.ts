@@ -1,4 +1,4 @@
-export { drawFields, drawOfFields } from './allocaterecords.js'
+export { drawFields, drawOfFields, rowsOf } from './allocaterecords.js'
 export * from './audit.js'
 export * from './bodies.js'
 export * from './brands.js'

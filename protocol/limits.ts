@@ -53,6 +53,8 @@ export const LIMITS = {
   /** Quotas of one draw, and claims on one quota in it. */
   drawQuotasMax: 1_024,
   drawClaimsMax: 64,
+  /** Reports, wants and claims of one draw together. */
+  drawRowsMax: 8_192,
   /** Quotas of one take, all or nothing. */
   takeItemsMax: 8,
 
@@ -119,6 +121,7 @@ export function assertLimits(l: { readonly [K in keyof typeof LIMITS]: number })
       'the largest configuration fits a frame',
     ],
     [l.quotaTokensMax * 1_000_000 < Number.MAX_SAFE_INTEGER, 'a full bucket is a whole number of micro-tokens'],
+    [3 * l.drawQuotasMax < l.drawRowsMax, 'a draw of all quotas that it may have fits its bound'],
     [l.quotaGrantMs * l.driftMin > 10, 'drift takes milliseconds off a draw'],
     [2 * l.quotaKeysMax * (l.quotaKeyBytesMax + l.nameBytesMax) < l.frameBytesMax, 'the largest quota fits a frame'],
     [l.pageDefault <= l.pageMax, 'the default page lies within its bound'],

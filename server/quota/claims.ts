@@ -14,7 +14,7 @@ export function claimsOf(
   const claims = new Map<Account, Claim[]>()
   let count = 0
   for (const { needs, seq } of asks) {
-    if (seq !== 0 || count >= L.claimsPerDrawMax) continue
+    if (seq !== 0 || count + needs.length > L.claimsPerDrawMax) continue
     for (const { account, tokens } of needs) {
       if (!(account instanceof Account)) continue
       const list = claims.get(account) ?? []

@@ -76,6 +76,10 @@ export const QUOTA_LIMITS = {
 /** Throws RangeError. */
 export function assertQuotaLimits(l: { readonly [K in keyof typeof QUOTA_LIMITS]: number }): void {
   const relations: [boolean, string][] = [
+    [
+      2 * LIMITS.drawQuotasMax + l.claimsPerDrawMax + LIMITS.drawQuotasMax <= LIMITS.drawRowsMax,
+      'a draw is within its bound',
+    ],
     [l.cycleMsMin <= l.cycleMsMax, 'the shortest cycle is not the longest'],
     [l.tickMs <= l.cycleMsMin, 'every cycle is noticed'],
     [l.cycleMsMax < l.aheadMs, 'what is drawn in advance lasts until the next draw'],

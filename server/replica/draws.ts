@@ -7,9 +7,11 @@ import {
   type Allocate,
   type Draw,
   INTERNAL_OP,
+  LIMITS,
   memberOf,
   type PeerId,
   type Run,
+  rowsOf,
   type TabReport,
   type Term,
   type Want,
@@ -108,7 +110,7 @@ export class Draws {
   /** From another member: for the leader that it knew of, or for this member's quotas. */
   forwarded(from: PeerId, message: ForwardedDraw | Told): void {
     if (message.kind === FORWARD.draw) this.#offered(from, message)
-    else if (this.#term === null || message.term >= this.#term)
+    else if (message.body.length <= REPLICA_LIMITS.toldBytesMax && (this.#term === null || message.term >= this.#term))
       for (const hearer of [...this.#hearers]) hearer(from, message.body)
   }
 
@@ -185,9 +187,20 @@ export class Draws {
   #close(): void {
     this.#disarm?.()
     this.#disarm = null
-    if (!this.#leading || this.#gathered.size === 0) return
-    const draws = [...this.#gathered.values()]
+    if (!this.#leading) return
+    let draws: Draw[] = []
+    let rows = 0
+    for (const draw of this.#gathered.values()) {
+      // As many as would be one draw at most: an entry of the log is bounded.
+      if (draws.length > 0 && rows + rowsOf(draw) > LIMITS.drawRowsMax) {
+        this.#parts.order({ op: INTERNAL_OP.allocate, draws })
+        draws = []
+        rows = 0
+      }
+      draws.push(draw)
+      rows += rowsOf(draw)
+    }
     this.#gathered.clear()
-    this.#parts.order({ op: INTERNAL_OP.allocate, draws })
+    if (draws.length > 0) this.#parts.order({ op: INTERNAL_OP.allocate, draws })
   }
 }

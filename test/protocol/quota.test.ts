@@ -2,6 +2,7 @@
 import {
   type Allocate,
   burstOf,
+  type Claim,
   type Command,
   checkQuotaKey,
   checkQuotaSpec,
@@ -23,10 +24,15 @@ import {
   type QuotaSpec,
   quotaFields,
   quotaOfFields,
+  rateLimit,
+  rateLimitPolicy,
+  retryAfter,
+  rowsOf,
   run,
   TAKE,
   takeItem,
   tokensPerMsOf,
+  type Want,
 } from '@leasehold/protocol'
 import fc from 'fast-check'
 import t from 'tap'
@@ -181,5 +187,39 @@ t.test('draws come back as they were, in the log and between members', async (t)
   )
   const one = drawFields({ member: 'n1', run: run(1), seq: 1, reports: [], wants: [{ quota: 'a', claims: [[1, 1]] }] })
   refused(t, () => drawOfFields(one.slice(0, -2)), 'INVALID_ARGUMENT', /ends too early/)
-  refused(t, () => drawOfFields([...one, 1]), 'INVALID_ARGUMENT', /^draw takes/)
+})
+
+t.test('a draw of another member is within its bounds, or refused as too large', async (t) => {
+  const many = (count: number, claims: number) =>
+    Array.from({ length: count }, (_, n) => ({
+      quota: `q${n}`,
+      claims: Array.from({ length: claims }, (): Claim => [1, 1]),
+    }))
+  const draw = (wants: readonly Want[], reports = 0): Draw => ({
+    ...{ member: 'n1', run: run(1), seq: 1, wants },
+    reports: Array.from({ length: reports }, (_, n) => ({ quota: `q${n}`, tab: 1, spent: 0, returned: 0 })),
+  })
+  const { drawQuotasMax, drawClaimsMax, drawRowsMax } = LIMITS
+  for (const well of [draw([]), draw(many(drawQuotasMax, 3), drawQuotasMax), draw(many(100, drawClaimsMax))]) {
+    t.same(drawOfFields([...drawFields(well), 'later']), well)
+    t.ok(rowsOf(well) <= drawRowsMax)
+  }
+  for (const large of [
+    draw(many(drawQuotasMax + 1, 1)),
+    draw([], drawQuotasMax + 1),
+    draw(many(1, drawClaimsMax + 1)),
+    draw(many(drawQuotasMax, 8)),
+  ]) {
+    t.throws(() => drawOfFields(drawFields(large)), { code: 'TOO_LARGE' })
+  }
+  t.throws(() => drawOfFields(['n1', 1, 1, 2, 'q']), { code: 'INVALID_ARGUMENT' })
+})
+
+t.test('what headers say of a quota', async (t) => {
+  t.equal(rateLimit('a/b', { remaining: 3.9, resetMs: 1 }), '"a/b";r=3;t=1')
+  t.equal(rateLimit('a/b', { remaining: -1, resetMs: 0 }), '"a/b";r=0;t=0')
+  t.equal(rateLimitPolicy('a', 200, 0.1), '"a";q=200;w=2')
+  t.equal(rateLimitPolicy('a', 1, 10), '"a";q=1;w=1')
+  t.equal(rateLimitPolicy('a', 200, null), '"a";q=200')
+  t.same([retryAfter(0), retryAfter(1_000), retryAfter(1_001)], ['1', '1', '2'])
 })

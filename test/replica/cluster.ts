@@ -148,9 +148,15 @@ export class Cluster {
   }
 
   /** Formed, started, led, and every member admitted. */
-  static async of(count: number, seed = 1, options: Partial<ReplicaOptions> = {}): Promise<Cluster> {
+  static async of(
+    count: number,
+    seed = 1,
+    options: Partial<ReplicaOptions> = {},
+    version: Version = THIS,
+  ): Promise<Cluster> {
     const cluster = new Cluster(seed)
     for (let n = 1; n <= count; n++) cluster.members.push(new Member(cluster, `n${n}`))
+    for (const member of cluster.members) member.version = version
     const voters = cluster.members.map(({ peer }) => peer).sort()
     const addresses = Object.fromEntries(voters.map((peer) => [peer, `${peer}:1`]))
     for (const { id, disk } of cluster.members) {

@@ -86,8 +86,16 @@ const CHANGES: readonly Change[] = [
   },
 ]
 
+export const nextVersion = (t: Test): Promise<Version> => built(t, { min: 1, max: 3 }, CHANGES)
+
+/** This one, as if it did not know the format that brought quotas: it is not told of anything that is new in that, or it ends. */
+export const formerVersion = (t: Test): Promise<Version> =>
+  built(t, { min: 1, max: 1 }, [
+    { file: 'protocol/dist/formats.js', find: 'min: 1, max: 2', replace: 'min: 1, max: 1' },
+  ])
+
 /** Built anew; gone with the test. */
-export async function nextVersion(t: Test): Promise<Version> {
+async function built(t: Test, formats: Formats, changes: readonly Change[]): Promise<Version> {
   const directory = mkdtempSync(join(tmpdir(), 'leasehold-next-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   const packages = join(directory, 'node_modules')
@@ -100,11 +108,11 @@ export async function nextVersion(t: Test): Promise<Version> {
       cpSync(join(root, name, part), join(directory, name, part), { recursive: true })
     symlinkSync(join(directory, name), join(packages, '@leasehold', name))
   }
-  for (const change of CHANGES) {
+  for (const change of changes) {
     const file = join(directory, change.file)
-    writeFileSync(file, plant(readFileSync(file, 'utf8'), { name: 'the next version', ...change }))
+    writeFileSync(file, plant(readFileSync(file, 'utf8'), { name: 'another version', ...change }))
   }
   const room = (name: string) => import(pathToFileURL(join(directory, 'server', 'dist', name, 'index.js')).href)
   const [machine, replica, storage] = await Promise.all(['machine', 'replica', 'storage'].map(room))
-  return { formats: { min: 1, max: 3 }, ...machine, ...replica, ...storage }
+  return { formats, ...machine, ...replica, ...storage }
 }
