@@ -143,11 +143,15 @@ async function entriesPerS(server: ServerProcess, load: () => Promise<unknown>):
 
 async function inLog(bench: Bench, server: ServerProcess, client: Client): Promise<Figure[]> {
   const { seconds } = bench
+  // Of its own: another one may hold what lasts for long at this pace.
+  await client.setQuota('bench/slow', { bandwidths: [PLENTY] })
+  const slowly = client.quota('bench/slow')
+  await slowly.take(1)
+  const unit: Unit = (_, done) => queueMicrotask(() => done(slowly.tryTake(1).ok || slowly.peek() === 0))
+  const pace = { unit, ratePerS: SLOW_PER_S, inFlightMax: IN_FLIGHT }
+  await openLoop({ ...pace, seconds: 1 })
+  const slow = await entriesPerS(server, () => openLoop({ ...pace, seconds }))
   const quota = client.quota('bench/local')
-  const slow = await entriesPerS(server, () => {
-    const unit: Unit = (_, done) => queueMicrotask(() => done(quota.tryTake(1).ok))
-    return openLoop({ unit, ratePerS: SLOW_PER_S, inFlightMax: IN_FLIGHT, seconds })
-  })
   let decisions = 0
   const startMs = performance.now()
   const fast = await entriesPerS(server, async () => {
