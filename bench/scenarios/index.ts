@@ -6,6 +6,7 @@ import { contend64 } from './contend.js'
 import { endure } from './endure.js'
 import { expire } from './expire.js'
 import { failover } from './failover.js'
+import { fairness } from './fairness.js'
 import { heavy } from './heavy.js'
 import { keyed } from './keyed.js'
 import { lease } from './lease.js'
@@ -30,6 +31,7 @@ export const SCENARIOS: readonly Scenario[] = [
   peers,
   quota,
   overdraft,
+  fairness,
   keyed,
   heavy,
 ]

@@ -9,7 +9,7 @@ import { WITHOUT_RUNNER } from '../support/withoutrunner.js'
 // Three server processes for each, one scenario after the other: on a busy machine that takes a while.
 t.setTimeout(300_000)
 
-const TRIED = ['reads', 'failover', 'endure', 'keyed', 'heavy']
+const TRIED = ['reads', 'failover', 'endure', 'fairness', 'keyed', 'heavy']
 
 for (const scenario of TRIED) {
   t.test(`${scenario} runs with three members, and every figure is a number`, async (t) => {
