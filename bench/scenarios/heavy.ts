@@ -86,7 +86,7 @@ function talkersOver(bench: Bench, stream: Stream, updates: number): Figure[] {
     exact.add(key)
   }
   const meanS = QUOTA_LIMITS.talkersHalfLifeMs / Math.LN2 / 1_000
-  const perS = 1 / (meanS * (1 - Math.exp(-nowMs / 1_000 / meanS)))
+  const perS = 1 / (meanS * (1 - Math.exp(-Math.max(1, nowMs / 1_000) / meanS)))
   const { talkersToldMax, keyBytesMax } = QUOTA_LIMITS
   // As one member sees them: its own, and what the others tell.
   const summaries: Summary[] = members.map((one, at) =>

@@ -8,6 +8,8 @@ import { Recorder } from '../kill/recorder.js'
 import { ChaosClient } from './client.js'
 import { type ChaosHistory, type ChaosLook, PREFIX, REGISTER_TTL_MS } from './history.js'
 import { Life, leaseLife, registerLife, rivalLife } from './lives.js'
+import { Takers } from './takers.js'
+import type { Take } from './takes.js'
 
 export interface LoadConfig {
   readonly urls: readonly string[]
@@ -22,6 +24,10 @@ export interface LoadSays {
 }
 
 export interface LoadFile extends ChaosHistory {
+  readonly takes: readonly Take[]
+  /** Decisions of members that were never heard of, and denials. */
+  readonly undecided: number
+  readonly denied: number
   /** Why a life ended early; nothing else may end one than the end of the run. */
   readonly died: readonly string[]
 }
@@ -53,7 +59,8 @@ function run({ urls, seed, file }: LoadConfig): void {
     const own = seeded(Math.floor(random() * 2 ** 31))
     return new ChaosClient({ name: `client-${i}`, number: i + 1, urls, random: own })
   })
-  const lives = clients.flatMap((client, i) => livesOf(client, recorders[i]!, looks, random))
+  const takers = new Takers(urls)
+  const lives = [...clients.flatMap((client, i) => livesOf(client, recorders[i]!, looks, random)), ...takers.lives()]
   for (const life of lives) {
     life.catch((error: unknown) => {
       if (!(error instanceof Over)) died.push(String(error))
@@ -66,7 +73,8 @@ function run({ urls, seed, file }: LoadConfig): void {
   process.once('SIGTERM', () => {
     clearInterval(say)
     const asked = recorders.flatMap((recorder) => recorder.asked)
-    const all: LoadFile = { asked, looks, died: [...died] }
+    const { takes, unknown, denied } = takers
+    const all: LoadFile = { asked, looks, takes, undecided: unknown, denied, died: [...died] }
     writeFileSync(file, JSON.stringify(all))
     for (const client of clients) client.over()
     process.exit(0)

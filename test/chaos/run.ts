@@ -105,11 +105,12 @@ async function play(
     unknown: 0,
     operations: 0,
     acknowledged: 0,
+    tokens: { admitted: 0, denied: 0, undecided: 0 },
   }))
-  const { found, strikes, operations, acknowledged } = result
+  const { found, strikes, operations, acknowledged, tokens } = result
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(1)
   const word = found.length === 0 ? 'passed' : 'FAILED'
-  const done = `${strikes.length} times, ${acknowledged} acknowledged, ${operations} judged`
+  const done = `${strikes.length} times, ${acknowledged} acknowledged, ${operations} judged, ${tokens.admitted} tokens`
   console.log(`${word}  ${nemesis.name.padEnd(44)} ${seconds.padStart(5)} s  ${done}`)
   for (const line of found.slice(0, 40)) console.log(`        ${line}`)
   if (found.length > 0)

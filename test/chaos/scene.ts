@@ -14,6 +14,7 @@ import { judgeChaos } from './judge.js'
 import { endWithUs } from './leftovers.js'
 import type { LoadConfig, LoadFile, LoadSays } from './load.js'
 import type { Nemesis, Strike } from './nemeses.js'
+import { admittedOf, judgeTakes, untaken } from './takes.js'
 import { World } from './world.js'
 
 export interface SceneOptions {
@@ -39,6 +40,8 @@ export interface SceneResult {
   readonly unknown: number
   readonly operations: number
   readonly acknowledged: number
+  /** Of quotas: tokens that were admitted, denials by members, and decisions of which nobody heard. */
+  readonly tokens: { readonly admitted: number; readonly denied: number; readonly undecided: number }
 }
 
 const STEADY_MS = 1_000
@@ -59,13 +62,17 @@ export async function playScene(options: SceneOptions): Promise<SceneResult> {
     const views = judged.found.some((one) => one.startsWith('audit:'))
       ? await Promise.all(world.members.map(async (member) => `view of ${member.name}: ${await member.view()}`))
       : []
-    const all = [...found, ...views, ...world.endings, ...history.died.map((why) => `load: ${why}`), ...judged.found]
+    const { takes, died } = history
+    const taken = [...judgeTakes(takes), ...untaken(takes)]
+    const all = [...found, ...views, ...world.endings, ...died.map((why) => `load: ${why}`), ...judged.found, ...taken]
+    if (taken.length > 0) await writeFile(join(folder, 'takes.json'), JSON.stringify(takes))
     for (const [model, lines] of Object.entries(judged.lines))
       if (all.length > 0) await writeFile(join(folder, `${model}.jsonl`), lines)
     const acknowledged = load.acknowledged.reduce((sum, one) => sum + one, 0)
     const requests = history.asked.length + history.looks.length
     const unknown = history.asked.filter(({ outcome }) => outcome === null).length
-    return { found: all, strikes, requests, unknown, operations: judged.operations, acknowledged }
+    const tokens = { admitted: admittedOf(takes), denied: history.denied, undecided: history.undecided }
+    return { found: all, strikes, requests, unknown, operations: judged.operations, acknowledged, tokens }
   } finally {
     await load.close()
     await world.close()

@@ -5,7 +5,8 @@ import { Tally } from './tally.js'
 const inTurn = (name: string) => ({ name, inTurn: true })
 const named = (...names: string[]) => names.map((name) => ({ name }))
 const strike = (kind: string, struck: Struck): Strike => ({ kind, struck })
-const scene = (strikes: Strike[], found: string[] = []) => ({ strikes, requests: 10, unknown: 2, found })
+const tokens = { admitted: 7, denied: 5, undecided: 1 }
+const scene = (strikes: Strike[], found: string[] = []) => ({ strikes, requests: 10, unknown: 2, found, tokens })
 
 t.test('every kind is counted as what it was, and to whom it was done', async (t) => {
   const tally = new Tally(named('a', 'b', 'one thing after the other'), true)
@@ -15,7 +16,12 @@ t.test('every kind is counted as what it was, and to whom it was done', async (t
   )
   t.same(
     tally.lines.map((line) => line.replaceAll(/ +/g, ' ')),
-    ['a 4 leader 2, follower 2', 'b 1 several 1', '20 requests, 4 outcomes unknown, 1 violations'],
+    [
+      'a 4 leader 2, follower 2',
+      'b 1 several 1',
+      'quotas: 14 tokens admitted, 10 takes denied by members, 2 without an answer',
+      '20 requests, 4 outcomes unknown, 1 violations',
+    ],
   )
   t.same(tally.missing, [])
 })

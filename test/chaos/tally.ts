@@ -15,6 +15,7 @@ export class Tally {
   #requests = 0
   #unknown = 0
   #violations = 0
+  #tokens = { admitted: 0, denied: 0, undecided: 0 }
 
   /** `possible`: what can be done here. `roles`: there are a leader and followers. */
   constructor(possible: readonly Pick<Nemesis, 'name' | 'inTurn'>[], roles: boolean) {
@@ -24,7 +25,7 @@ export class Tally {
     for (const name of this.#possible) this.#struck.set(name, { leader: 0, follower: 0, several: 0 })
   }
 
-  add({ strikes, requests, unknown, found }: Pick<SceneResult, 'strikes' | 'requests' | 'unknown' | 'found'>): void {
+  add({ strikes, requests, unknown, found, tokens }: Omit<SceneResult, 'operations' | 'acknowledged'>): void {
     for (const { kind, struck } of strikes) {
       const counts = this.#struck.get(kind) ?? { leader: 0, follower: 0, several: 0 }
       counts[struck]++
@@ -32,6 +33,7 @@ export class Tally {
     }
     this.#requests += requests
     this.#unknown += unknown
+    for (const kind of ['admitted', 'denied', 'undecided'] as const) this.#tokens[kind] += tokens[kind]
     this.#violations += found.filter((line) => !EXPLAINS.test(line)).length
   }
 
@@ -57,7 +59,12 @@ export class Tally {
       unknown: this.#unknown,
       violations: this.#violations,
     }
-    return [...kinds, `${requests} requests, ${unknown} outcomes unknown, ${violations} violations`]
+    const { admitted, denied, undecided } = this.#tokens
+    return [
+      ...kinds,
+      `quotas: ${admitted} tokens admitted, ${denied} takes denied by members, ${undecided} without an answer`,
+      `${requests} requests, ${unknown} outcomes unknown, ${violations} violations`,
+    ]
   }
 
   #count(name: string): number {
