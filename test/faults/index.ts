@@ -15,6 +15,7 @@ import { replicaFaults } from './replica.js'
 import { resizingFaults } from './resizing.js'
 import { simulationFaults } from './simulation.js'
 import { storageFaults } from './storage.js'
+import { takerFaults } from './takers.js'
 import { upgradeFaults } from './upgrade.js'
 
 export const faults: readonly Fault[] = [
@@ -23,6 +24,7 @@ export const faults: readonly Fault[] = [
   ...companyFaults,
   ...quotaFaults,
   ...keyFaults,
+  ...takerFaults,
   ...failoverFaults,
   ...linearizabilityFaults,
   ...machineFaults,

@@ -12,6 +12,7 @@ import {
   OP,
   QUOTA_DEFAULTS,
   TAKE,
+  type TakeMode,
   type TakenFields,
 } from '@leasehold/protocol'
 import { Admissions } from '#bench/admissions.js'
@@ -41,6 +42,9 @@ const SECOND_MS = 1_000
 const DRAWERS = 2
 const ASKERS = 2
 const SPENT_AT_ONCE_MAX = 4
+/** How long nobody else takes, at most, while somebody keeps what he has drawn. */
+const LULL_MS_MAX = 8_000
+const LULL_REACHES = 3
 
 /** Small ones, so that every token counts, and a parent that is tighter than its children together. */
 function plansOf(dice: Dice): readonly QuotaPlan[] {
@@ -64,6 +68,7 @@ export class Takers {
   readonly #plans: readonly QuotaPlan[]
   readonly #books = new Map<string, Admissions>()
   #ids = 0
+  #lull = false
   admitted = 0
 
   constructor(world: TakersWorld, dice: Dice) {
@@ -78,6 +83,7 @@ export class Takers {
     void this.#govern(clients[0]!)
     for (let i = 0; i < ASKERS; i++) void this.#ask(clients.length + i, this.#dice.fork())
     for (let i = 0; i < DRAWERS; i++) void this.#draw(clients.length + ASKERS + i, this.#dice.fork())
+    void this.#hoard(clients.length + ASKERS + DRAWERS, this.#dice.fork())
   }
 
   /** Makes the quotas, and changes them now and then. */
@@ -118,17 +124,64 @@ export class Takers {
         connection?.close()
         connection = this.#world.reach(number)
       }
-      const { name: quota } = dice.pick(this.#plans)
-      const request = { mode: TAKE.all, items: [{ quota, cost: 1 + dice.int(3), key: null }] }
-      const id = ++this.#ids
+      if (!this.#lull) this.#take(connection, dice.pick(this.#plans).name, 1 + dice.int(3), TAKE.all)
+    }
+  }
+
+  #take(connection: Connection | null, quota: string, cost: number, mode: TakeMode): void {
+    const request = { mode, items: [{ quota, cost, key: null }] }
+    const id = ++this.#ids
+    connection?.quotas(
+      id,
+      (desk, to, nowMs) => desk.take(request, to, id, 1, nowMs + 1_000),
+      // Taken is taken, also where the answer never arrives.
+      (code, fields) => {
+        if (code === OK) this.#admit(quota, (fields as TakenFields)[0])
+      },
+    )
+  }
+
+  /**
+   * Now and then somebody draws all that he gets of one quota and keeps it to the last moment, while nobody else takes: the bucket fills as far
+   * as it may. Then all of it is spent at once, what he has and what there is.
+   */
+  async #hoard(number: number, dice: Dice): Promise<void> {
+    const { scheduler } = this.#world
+    while (!this.#world.finishing) {
+      await scheduler.sleep(dice.between(2_000, 10_000))
+      const { name: quota, ways } = dice.pick(this.#plans)
+      const rate = dice.between(1 - RATE_ERROR, 1 + RATE_ERROR)
+      this.#lull = true
+      await scheduler.sleep(dice.between(100, 1_500))
+      const kept = new Tab(0)
+      const [connection, sentMs, asked] = [this.#world.reach(number), scheduler.nowMs, ++this.#ids]
+      const request = { quota, wanted: ways[0].burst, tab: 0, spent: 0, returned: 0 }
       connection?.quotas(
-        id,
-        (desk, to, nowMs) => desk.take(request, to, id, 1, nowMs + 1_000),
-        // Taken is taken, also where the answer never arrives.
+        asked,
+        (desk, to, nowMs) => desk.draw(request, to, to, asked, 1, nowMs + 1_000),
+        () => {},
         (code, fields) => {
-          if (code === OK) this.#admit(quota, (fields as TakenFields)[0])
+          const [, granted, validForMs] = fields as DrawnFields
+          if (code === OK) kept.has(granted, sentMs + validityMs(validForMs, LIMITS.driftMin) / rate)
         },
       )
+      const endMs = scheduler.nowMs + dice.between(LULL_MS_MAX / 4, LULL_MS_MAX)
+      while (scheduler.nowMs < endMs && !this.#world.finishing) {
+        await scheduler.sleep(20)
+        // As late as it may be, and before the connection takes the tab with it.
+        if (kept.granted > 0 && kept.endMs - scheduler.nowMs < 21) break
+      }
+      if (kept.granted > 0) await scheduler.sleep(Math.max(0, Math.min(20, kept.endMs - scheduler.nowMs - 0.01)))
+      const tokens = kept.take(Number.POSITIVE_INFINITY, scheduler.nowMs)
+      if (tokens > 0) this.#admit(quota, tokens)
+      this.#lull = false
+      for (let i = 0; i < LULL_REACHES; i++) {
+        const other = this.#world.reach(number)
+        this.#take(other, quota, ways[0].burst, TAKE.upTo)
+        await scheduler.sleep(dice.between(1, 40))
+        other?.close()
+      }
+      connection?.close()
     }
   }
 
@@ -148,7 +201,7 @@ export class Takers {
       }
       if (connection === null) continue
       const { number: id, spent, returned } = tab.reports(dice)
-      const request = { quota, wanted: dice.int(12), tab: id, spent, returned }
+      const request = { quota, wanted: this.#lull ? 0 : dice.int(12), tab: id, spent, returned }
       const sentMs = scheduler.nowMs
       const asked = ++this.#ids
       connection.quotas(
