@@ -72,6 +72,7 @@ export class Summary {
   operations = 0
   executed = 0
   admitted = 0
+  admittedByKey = 0
   names = 0
   untold = 0
   readonly injected = new Map<FaultKind, number>(FAULTS.map((kind) => [kind, 0]))
@@ -83,6 +84,7 @@ export class Summary {
     this.operations += outcome.operations
     this.executed += outcome.executed
     this.admitted += outcome.admitted
+    this.admittedByKey += outcome.admittedByKey
     this.names += outcome.names
     this.untold += outcome.untold
     for (const [kind, count] of outcome.injected) this.injected.set(kind, (this.injected.get(kind) ?? 0) + count)
@@ -94,6 +96,7 @@ export class Summary {
     if (worlds < EVERY_KIND_SEEDS) return []
     const never = [...this.injected].flatMap(([kind, count]) => (count === 0 ? [`never injected: ${kind}`] : []))
     const shareMax = worlds < WHOLE_RUN_SEEDS ? UNTOLD_SHARE_MAX_OF_FEW : UNTOLD_SHARE_MAX
+    if (this.admittedByKey === 0) never.push('no bucket by key admitted anything')
     if (this.admitted === 0) never.push('no quota admitted anything')
     if (this.untold <= shareMax * this.names) return never
     return [...never, `no verdict on ${this.untold} of ${this.names} histories, more than ${100 * shareMax} %`]
@@ -104,6 +107,7 @@ export class Summary {
     return [
       `${hours} simulated hours, ${this.operations} operations, ${this.executed} commands executed`,
       `${this.admitted} tokens admitted by quotas, none too many in any window of any world that passed`,
+      `${this.admittedByKey} tokens admitted by key, and nobody denied who asked for little`,
       `${this.names} histories of names judged by themselves, ${this.untold} of them without a verdict`,
       ...[...this.injected].map(([kind, count]) => `  ${kind.padEnd(26)}${String(count).padStart(8)}`),
     ]

@@ -41,7 +41,8 @@ t.test(
     const summed = (worlds: number, kinds: readonly FaultKind[], untold: number, admitted = 1): readonly string[] => {
       const summary = new Summary()
       const injected = new Map(kinds.map((kind) => [kind, 1]))
-      for (let i = 0; i < worlds; i++) summary.add({ ...one, history, injected, names: 100, untold, admitted })
+      const given = { injected, names: 100, untold, admitted, admittedByKey: admitted }
+      for (let i = 0; i < worlds; i++) summary.add({ ...one, history, ...given })
       return summary.shortfalls
     }
     t.same(summed(EVERY_KIND_SEEDS, FAULTS, 1), [])
@@ -50,7 +51,7 @@ t.test(
     t.match(summed(EVERY_KIND_SEEDS, FAULTS, 4), [/^no verdict on 160 of 4000 histories, more than 3 %/])
     t.same(summed(WHOLE_RUN_SEEDS, FAULTS, 1), [])
     t.match(summed(WHOLE_RUN_SEEDS, FAULTS, 2), [/^no verdict on 400 of 20000 histories, more than 1 %/])
-    t.same(summed(EVERY_KIND_SEEDS, FAULTS, 1, 0), ['no quota admitted anything'])
+    t.same(summed(EVERY_KIND_SEEDS, FAULTS, 1, 0), ['no bucket by key admitted anything', 'no quota admitted anything'])
     t.same(summed(EVERY_KIND_SEEDS - 1, [], 100), [], 'few worlds owe nothing')
   },
 )

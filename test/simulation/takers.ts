@@ -7,6 +7,7 @@ import { validityMs } from '@leasehold/client/internals'
 import {
   type Bandwidth,
   type DrawnFields,
+  ERRORS,
   LIMITS,
   OK,
   OP,
@@ -45,6 +46,8 @@ const SPENT_AT_ONCE_MAX = 4
 /** How long nobody else takes, at most, while somebody keeps what he has drawn. */
 const LULL_MS_MAX = 8_000
 const LULL_REACHES = 3
+const KEYED_NAME = 'quota/keys'
+const KEYED: Bandwidth = { tokens: 20, perMs: SECOND_MS, burst: 20 }
 
 /** Small ones, so that every token counts, and a parent that is tighter than its children together. */
 function plansOf(dice: Dice): readonly QuotaPlan[] {
@@ -70,6 +73,7 @@ export class Takers {
   #ids = 0
   #lull = false
   admitted = 0
+  admittedByKey = 0
 
   constructor(world: TakersWorld, dice: Dice) {
     this.#world = world
@@ -84,6 +88,7 @@ export class Takers {
     for (let i = 0; i < ASKERS; i++) void this.#ask(clients.length + i, this.#dice.fork())
     for (let i = 0; i < DRAWERS; i++) void this.#draw(clients.length + ASKERS + i, this.#dice.fork())
     void this.#hoard(clients.length + ASKERS + DRAWERS, this.#dice.fork())
+    void this.#askByKey(clients.length + ASKERS + DRAWERS + 1, this.#dice.fork())
   }
 
   /** Makes the quotas, and changes them now and then. */
@@ -95,6 +100,8 @@ export class Takers {
       await client.ask(make)
     }
     for (const plan of this.#plans) await set(plan, 0)
+    const spec = { ...QUOTA_DEFAULTS, bandwidths: [KEYED], perKey: true }
+    await client.ask(() => ({ op: OP.quotaSet, principal: client.name, name: KEYED_NAME, spec, request: null }))
     while (!this.#world.finishing) {
       await scheduler.sleep(this.#dice.between(500, 12_000))
       await set(this.#dice.pick(this.#plans), this.#dice.chance(0.5) ? 0 : 1)
@@ -182,6 +189,33 @@ export class Takers {
         other?.close()
       }
       connection?.close()
+    }
+  }
+
+  /** Asks for one key without pause, and for others so rarely that they may never be denied, whatever happens. */
+  async #askByKey(number: number, dice: Dice): Promise<void> {
+    const { scheduler, claims } = this.#world
+    let connection: Connection | null = null
+    for (let turn = 0; !this.#world.finishing; turn++) {
+      await scheduler.sleep(dice.between(1, 60))
+      if (connection === null || !connection.open || dice.chance(0.05)) {
+        connection?.close()
+        connection = this.#world.reach(number)
+      }
+      // Half of a burst for each, in all the time that there is.
+      const light = dice.chance(0.3)
+      const key = light ? `light-${Math.floor(turn / (KEYED.burst / 2))}` : 'heavy'
+      const request = { mode: TAKE.all, items: [{ quota: KEYED_NAME, cost: 1, key }] }
+      const id = ++this.#ids
+      connection?.quotas(
+        id,
+        (desk, to, nowMs) => desk.take(request, to, id, 1, nowMs + 1_000),
+        (code) => {
+          if (code === OK) this.admittedByKey++
+          const denied = code === ERRORS.QUOTA_EXCEEDED.wire
+          claims.hold(!light || !denied, () => `${key} was denied, and asked for half of a burst at most`)
+        },
+      )
     }
   }
 

@@ -52,6 +52,8 @@ export interface Outcome {
   readonly entries: number
   /** Tokens that quotas have admitted, of all their kinds together. */
   readonly admitted: number
+  /** The same of buckets by key. */
+  readonly admittedByKey: number
   readonly beliefs: number
   readonly leaders: number
   readonly injected: Injected
@@ -147,6 +149,10 @@ class World implements ClientWorld {
 
   get admitted(): number {
     return this.#takers?.admitted ?? 0
+  }
+
+  get admittedByKey(): number {
+    return this.#takers?.admittedByKey ?? 0
   }
 
   operation(what: 'asked' | 'answered' | 'abandoned'): void {
@@ -354,6 +360,7 @@ export async function play(seed: number, options: WorldOptions): Promise<Outcome
     executed: ledger.executed,
     entries: ledger.last,
     admitted: world.admitted,
+    admittedByKey: world.admittedByKey,
     beliefs: holders.beliefs,
     leaders: world.reigns.changes,
     injected: world.nemesis.injected,
