@@ -32,7 +32,7 @@ export interface QuotaSpec {
   readonly guaranteedPercent: number
   /** Whether it may have more of the parent than it is guaranteed. */
   readonly borrow: boolean
-  /** Tokens that a fresh bucket starts with; null: full. */
+  /** Tokens that a fresh bucket starts with; null: full, as those of keys always are. */
   readonly initial: number | null
   /** One bucket for each key. Kept in memory, with a bound of its own. It has no parent. */
   readonly perKey: boolean
@@ -181,6 +181,7 @@ function related(spec: QuotaSpec): QuotaSpec {
     [new Set(bandwidths.map(({ perMs }) => perMs)).size < bandwidths.length, 'bandwidths must differ in perMs'],
     [spec.initial !== null && spec.initial > burst, `initial must be at most the smallest burst, ${burst}`],
     [spec.perKey && spec.parent !== null, 'parent must be null for a perKey quota'],
+    [spec.perKey && spec.initial !== null, 'initial must be null for a perKey quota'],
     [!spec.perKey && keys.length > 0, 'keys must be empty unless perKey is true'],
     [keys.length > LIMITS.quotaKeysMax, `keys must be at most ${LIMITS.quotaKeysMax}`],
     [new Set(keys.map(([key]) => key)).size < keys.length, 'keys must differ'],

@@ -14,8 +14,6 @@ export class KeyedQuota {
   readonly seed: number
   readonly sketch: CountMin
   readonly accounts = new Map<string, KeyAccount>()
-  /** Keys that have another quota instead. */
-  readonly named: ReadonlyMap<string, string>
   readonly burst: number
   readonly pauseMs: number
   view: QuotaView
@@ -25,7 +23,6 @@ export class KeyedQuota {
     this.view = view
     this.seed = seed
     this.sketch = sketch
-    this.named = new Map(view.spec.keys)
     this.burst = burstOf(view.spec)
     this.pauseMs = Math.min(L.keyPauseMs, this.burst / (4 * tokensPerMsOf(view.spec)))
   }

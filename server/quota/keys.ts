@@ -39,14 +39,6 @@ export class Keys {
     this.#unhear = replica.onTold((from, message) => this.#told(from, message))
   }
 
-  /** A key may have a quota of its own. */
-  instead(item: TakeItem): TakeItem {
-    const { quota, cost, key } = item
-    if (key === null) return item
-    const named = this.#parts.replica.getQuota(quota)?.spec.keys.find(([name]) => name === key)
-    return named === undefined ? item : { quota: named[1], cost, key: null }
-  }
-
   /** Takes at once what needs no bucket, and returns how much is left, about; null: it has to be asked for. */
   light(view: QuotaView, item: TakeItem, nowMs: number): number | null {
     this.count(item, nowMs)

@@ -23,6 +23,7 @@ import { claimsOf } from './claims.js'
 import type { QuotaDesk, Top } from './desk.js'
 import { Keys } from './keys.js'
 import { QUOTA_LIMITS as L } from './limits.js'
+import { instead } from './namedkeys.js'
 import type { Purse } from './purse.js'
 import { Rules } from './rules.js'
 import { Serving } from './serving.js'
@@ -82,7 +83,7 @@ export class Quotas implements QuotaDesk {
       this.#peek(items[0]!, to, id, attempt, nowMs)
       return
     }
-    const alone = items.length === 1 ? this.#keys.instead(items[0]!) : null
+    const alone = items.length === 1 ? instead(this.#replica, items[0]!) : null
     if (alone !== null && alone.key !== null) {
       const view = this.#replica.getQuota(alone.quota)!
       const left = this.#keys.light(view, alone, nowMs)
@@ -104,7 +105,7 @@ export class Quotas implements QuotaDesk {
   }
 
   #peek(item: TakeItem, to: Recipient, id: number, attempt: number, nowMs: number): void {
-    const { quota, key } = this.#keys.instead(item)
+    const { quota, key } = instead(this.#replica, item)
     const view = this.#replica.getQuota(quota)!
     if (key !== null) this.#answers.admitted(to, id, attempt, view, 0, this.#keys.peek(view, key, nowMs), 'key')
     else {
@@ -185,7 +186,7 @@ export class Quotas implements QuotaDesk {
   #needsOf(items: readonly TakeItem[], nowMs: number): readonly Need[] | null {
     const sums = new Map<Purse, number>()
     for (const item of items) {
-      const { quota, key, cost } = this.#keys.instead(item)
+      const { quota, key, cost } = instead(this.#replica, item)
       const purse = key === null ? this.#accountOf(quota, nowMs) : this.#keys.account(quota, key, nowMs)
       if (purse === null) return null
       if (key !== null && items.length > 1) this.#keys.count(item, nowMs)

@@ -21,7 +21,7 @@ export const keyFaults: readonly Fault[] = [
     claim: HELD,
     file: 'server/quota/keyed.ts',
     find: 'if (this.#accounts.size >= L.keyAccountsMax && !this.#makeRoom(nowMs)) return null',
-    replace: 'if (quota.named.size === 0 || !this.#makeRoom(nowMs)) return null',
+    replace: 'if (quota.accounts.size < L.keyAccountsMax || !this.#makeRoom(nowMs)) return null',
     tests: KEYED,
   },
   {

@@ -88,6 +88,7 @@ t.test('what is no specification is refused with a word that names the field', a
     [spec({ parent: 'p', borrow: false }), /^borrow must be true/],
     [spec({ initial: 201 }), /^initial must be at most the smallest burst, 200/],
     [{ ...KEYED, parent: 'p' }, /^parent must be null for a perKey quota/],
+    [{ ...KEYED, initial: 1 }, /^initial must be null for a perKey quota/],
     [spec({ keys: [['a', 'q']] }), /^keys must be empty unless perKey/],
     [{ ...KEYED, keys: [['a']] }, /^keys\[0\] must be a key and the name/],
     [

@@ -285,12 +285,16 @@ t.test('what cannot be is refused before anything is taken', async (t) => {
 
 t.test('a key with a quota of its own is drawn from that', async (t) => {
   const world = new KeyWorld()
-  world.set('gold', { bandwidths: PER_KEY.bandwidths })
+  world.set('gold', { bandwidths: [{ tokens: 500, perMs: 1_000 }] })
   world.set('q', { ...PER_KEY, keys: [['vip', 'gold']] })
   const before = world.draws
-  world.take(1, [['q', 'vip']])
+  world.take(1, [['q', 'vip', 400]])
   world.clock.advance(20)
   t.equal(world.draws, before + 1)
+  const { outcome } = world.take(1, [['q', 'vip', 501]])
+  t.match([outcome?.code, outcome?.fields[0]], [ERRORS.INVALID_ARGUMENT.wire, /never be admitted: gold admits 500/])
+  t.match(world.take(1, [['q', 'vip']], { mode: TAKE.peek }).outcome?.fields[4], 'exact')
+  t.match(world.take(1, [['q', 'plebs', 400]]).outcome?.code, ERRORS.INVALID_ARGUMENT.wire)
 })
 
 t.test('who asks for most is known to every member, a second later', async (t) => {
