@@ -196,6 +196,34 @@ claim('of several quotas all are taken from, or none', async (t, cluster) => {
   t.match(await cluster.until(client.takeAll([{ quota: 'much', cost: 100 }])), { admitted: true }, 'none of it is gone')
 })
 
+claim('a limit for all and one for each key are taken from together, or not at all', async (t, cluster) => {
+  const client = cluster.client()
+  await cluster.until(client.setQuota('all', { bandwidths: [{ tokens: 6, perMs: 3_600_000 }] }))
+  await cluster.until(client.setQuota('each', { bandwidths: [{ tokens: 4, perMs: 3_600_000 }], perKey: true }))
+  const take = async (key: string, cost = 1) => {
+    const { admitted } = await cluster.until(
+      client.takeAll([
+        { quota: 'all', cost },
+        { quota: 'each', key, cost },
+      ]),
+    )
+    return admitted
+  }
+  t.same([await take('a', 3), await take('a', 2), await take('a'), await take('a')], [true, false, true, false])
+  t.same([await take('b', 3), await take('b', 2), await take('b')], [false, true, false], 'six for all of them')
+  t.match(
+    await cluster.until(client.admit('each', 'b', 2)),
+    { admitted: true, how: 'key', limit: 4 },
+    'nothing was lost',
+  )
+  t.match(await cluster.until(client.admit('each', 'a')), { admitted: false })
+  t.match(await failure(cluster.until(client.admit('each'))), { code: 'INVALID_ARGUMENT' })
+  t.match(await failure(cluster.until(client.admit('all', 'a'))), { code: 'INVALID_ARGUMENT' })
+  t.match(await failure(cluster.until(client.quota('each').take())), { code: 'INVALID_ARGUMENT' })
+  const { keys } = await cluster.until(client.topKeys('each'))
+  t.same(keys.map(({ key }) => key).sort(), ['a', 'b'], 'both asked for as much')
+})
+
 claim('a limit survives restarts with exactly what it admits', async (t, cluster) => {
   const client = cluster.client({ timeout: '5s' })
   await cluster.until(client.setQuota('hourly', { bandwidths: [{ tokens: 10, perMs: 3_600_000, burst: 10 }] }))
