@@ -6,17 +6,23 @@
 import { SeededRandom } from '@leasehold/client/testing'
 import {
   checkQuotaSpec,
+  clusterMs,
   ERRORS,
+  LIMITS,
+  memberOf,
   OK,
   type PeerId,
   peerIdOf,
   type QuotaView,
+  run,
   TAKE,
+  type TabReport,
   type TakeMode,
+  type Want,
 } from '@leasehold/protocol'
 import { silent } from '@leasehold/server/ports'
 import { createQuotas, type QuotaDesk } from '@leasehold/server/quota'
-import type { Recipient, Replica } from '@leasehold/server/replica'
+import type { Drawn, DrawOutcome, Recipient, Replica } from '@leasehold/server/replica'
 import { VirtualClock } from '../support/virtualclock.js'
 
 export const PER_KEY = { bandwidths: [{ tokens: 100, perMs: 1_000, burst: 100 }], perKey: true }
@@ -34,7 +40,11 @@ class KeyReplica {
   readonly #hearers = new Set<(from: PeerId, message: Uint8Array) => void>()
   readonly format = 2
   readonly run = 1
-  readonly drawing = false
+  drawing = false
+  readonly #drawn = new Set<(drawn: Drawn | null) => void>()
+  /** Of the draw under way. */
+  wants: readonly Want[] = []
+  reports: readonly TabReport[] = []
   /** Nobody hears it, nor it anybody. */
   apart = false
 
@@ -58,12 +68,33 @@ class KeyReplica {
   getQuota(name: string): QuotaView | null {
     return this.#world.quotas.get(name) ?? null
   }
-  onDrawn(): () => void {
-    return () => {}
+  onDrawn(listener: (drawn: Drawn | null) => void): () => void {
+    this.#drawn.add(listener)
+    return () => this.#drawn.delete(listener)
   }
-  draw(): number {
+  draw(reports: readonly TabReport[], wants: readonly Want[]): number {
+    this.drawing = true
+    this.reports = reports
+    this.wants = wants
     return ++this.#world.draws
   }
+
+  /** The draw under way is executed; each want is granted so much of what it is for. Null: a snapshot took the state's place. */
+  executed(granted: Readonly<Record<string, number>> | null, retryAfterMs = 0): void {
+    this.drawing = false
+    const seq = this.#world.draws
+    const outcomes = this.wants.map(({ quota }): DrawOutcome => {
+      const tokens = granted?.[quota] ?? 0
+      const drawn = (this.#tabs.get(quota) ?? 0) + tokens
+      this.#tabs.set(quota, drawn)
+      const times = { endMs: clusterMs(0), validMs: LIMITS.quotaGrantMs, retryAfterMs }
+      return { quota, version: 1, tab: drawn > 0 ? 1 : 0, granted: tokens, drawn, available: 0, ...times }
+    })
+    for (const listener of this.#drawn)
+      listener(granted === null ? null : { member: memberOf(this.peer), run: run(1), seq, outcomes })
+  }
+  /** What was drawn of each, all told. */
+  readonly #tabs = new Map<string, number>()
   onTold(hearer: (from: PeerId, message: Uint8Array) => void): () => void {
     this.#hearers.add(hearer)
     return () => this.#hearers.delete(hearer)
