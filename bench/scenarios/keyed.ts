@@ -121,7 +121,7 @@ async function warm(bench: Bench, cluster: Cluster, sessions: RawSession[][]): P
   await sleep(WARM * bench.seconds * 1_000)
   over = true
   while (inFlight > 0) await sleep(10)
-  await sleep(1_000)
+  await sleep(Math.min(1_000, bench.seconds * 1_000))
   await Promise.all(cluster.servers.map((server) => server.ready()))
 }
 
@@ -139,7 +139,7 @@ async function measure(bench: Bench, cluster: Cluster, sessions: RawSession[][])
   let earlyMB: number[] | null = null
   let turns = 0
   while (keys.distinct < count) {
-    await sleep(1_000)
+    await sleep(Math.min(1_000, bench.seconds * 1_000))
     if (earlyMB === null && keys.distinct >= count / 4) earlyMB = await residentMB(cluster.servers)
     if (++turns % 10 === 0) bench.say(`${keys.distinct} keys, ${load.answered} decisions, ${keys.wronged} wronged`)
   }

@@ -197,7 +197,7 @@ export class Takers {
     const { scheduler, claims } = this.#world
     let connection: Connection | null = null
     for (let turn = 0; !this.#world.finishing; turn++) {
-      await scheduler.sleep(dice.between(1, 60))
+      await scheduler.sleep(dice.between(5, 200))
       if (connection === null || !connection.open || dice.chance(0.05)) {
         connection?.close()
         connection = this.#world.reach(number)
