@@ -14,6 +14,8 @@ export interface ClusterOptions {
   readonly network: Network | null
   /** What else each member is told. */
   readonly flags?: readonly string[]
+  /** Their inspectors listen, for what they hold in memory. */
+  readonly inspect?: boolean
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -37,8 +39,15 @@ export class Cluster {
   }
 
   /** Resolves once all of them are ready. */
-  static async start({ parent, profile, members, network, flags: told = [] }: ClusterOptions): Promise<Cluster> {
-    const ports = await freePorts(2 * members)
+  static async start({
+    parent,
+    profile,
+    members,
+    network,
+    flags: told = [],
+    inspect = false,
+  }: ClusterOptions): Promise<Cluster> {
+    const ports = await freePorts((inspect ? 3 : 2) * members)
     const names = Array.from({ length: members }, (_, i) => `n${i + 1}`)
     const hosts = names.map((_, i) => (network === null ? '127.0.0.1' : memberAddress(i + 1)))
     const peerAt = (i: number) => `${hosts[i]}:${ports[members + i]}`
@@ -51,7 +60,8 @@ export class Cluster {
         const flags = [...peering, ...told, ...(network === null ? [] : ['--insecure'])]
         const under = network?.under(i + 1) ?? []
         const [host, port] = [hosts[i]!, ports[i]!]
-        servers.push(await ServerProcess.spawn({ parent, profile, name, host, port, flags, under }))
+        const inspectPort = inspect ? ports[2 * members + i] : undefined
+        servers.push(await ServerProcess.spawn({ parent, profile, name, host, port, flags, under, inspectPort }))
       }
       await Promise.all(servers.map((server) => server.ready()))
       return cluster

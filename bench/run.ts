@@ -27,8 +27,8 @@ async function runOnce(scenario: Scenario, options: RunOptions, parent: string, 
   const clusters: Cluster[] = []
   const members = options.members ?? scenario.members ?? 1
   const network = scenario.network === true && members > 1 ? options.network : null
-  const startCluster = async (flags: readonly string[] = []) => {
-    const cluster = await Cluster.start({ parent, profile: options.profile, members, network, flags })
+  const startCluster = async (flags: readonly string[] = [], inspect = false) => {
+    const cluster = await Cluster.start({ parent, profile: options.profile, members, network, flags, inspect })
     clusters.push(cluster)
     return cluster
   }

@@ -16,8 +16,8 @@ export interface Bench {
   readonly network: Network | null
   /** Where folders may be made: on the same volume as the servers' directories. */
   readonly parent: string
-  /** A fresh cluster of its own; it is ended with the repeat at the latest. `flags`: what else each member is told. */
-  startCluster(flags?: readonly string[]): Promise<Cluster>
+  /** A fresh cluster of its own; it is ended with the repeat at the latest. `flags`: what else each member is told; `inspect`: their inspectors listen. */
+  startCluster(flags?: readonly string[], inspect?: boolean): Promise<Cluster>
   /** A fresh cluster of its own, of which the leader alone is of interest. */
   startServer(): Promise<ServerProcess>
   /** A line under the table: what was compared, how it was loaded. Repeated lines appear once. */

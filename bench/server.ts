@@ -8,6 +8,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { NODE_FLAGS } from '@leasehold/server/cli'
+import { heldBytes, inspected } from './heap.js'
 import { BENCH } from './limits.js'
 
 const MAIN = fileURLToPath(new URL('../../server/dist/cli/main.js', import.meta.url))
@@ -27,6 +28,8 @@ export interface ServerOptions {
   readonly under: readonly string[]
   /** What else its command line says: its place in a cluster. */
   readonly flags: readonly string[]
+  /** Where node's inspector listens. */
+  readonly inspectPort?: number | undefined
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -60,11 +63,24 @@ export class ServerProcess {
   }
 
   #spawn(): ChildProcess {
-    const { profile, name, host, port, flags, under } = this.#options
+    const { profile, name, host, port, flags, under, inspectPort } = this.#options
     const node = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
     const data = join(this.dataFolder, 'data')
     const listen = ['--listen', `${host}:${port}`]
-    const args = [...NODE_FLAGS, ...node, MAIN, 'serve', '--name', name, '--data', data, ...listen, ...flags]
+    const inspect = inspectPort === undefined ? [] : [inspected(inspectPort)]
+    const args = [
+      ...NODE_FLAGS,
+      ...inspect,
+      ...node,
+      MAIN,
+      'serve',
+      '--name',
+      name,
+      '--data',
+      data,
+      ...listen,
+      ...flags,
+    ]
     const [command, ...rest] = [...under, process.execPath, ...args]
     const child = spawn(command!, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
     const keep = (chunk: Buffer) => {
@@ -102,6 +118,11 @@ export class ServerProcess {
   async rssBytes(): Promise<number> {
     const status = await readFile(`/proc/${this.#child.pid}/status`, 'utf8').catch(() => '')
     return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1_024
+  }
+
+  /** Bytes that it holds once garbage is collected. Of a server whose inspector listens. */
+  heldBytes(): Promise<number> {
+    return heldBytes(this.#options.inspectPort!)
   }
 
   /** Processor time of the process so far, in milliseconds (of all its threads). Reads /proc: 0 where there is none. */
