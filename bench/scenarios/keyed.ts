@@ -23,6 +23,8 @@ const EACH_SHARE = 0.5
 const ABOVE = 2
 const WATCHED = 64
 const WITHIN = 0.03
+/** Of waiting for a key that asks for as much. */
+const MOST_TURNS = 100
 /** Of the warm-up, and of the time after the leader was killed, in times of `--seconds`. */
 const WARM = 2
 const KILL = 4
@@ -94,11 +96,24 @@ class Load {
 }
 
 /** Of the keys that asked for more than their limit: admitted, in parts of what the limit allows in that time. */
-function held(keys: Keys, seconds: number): { readonly least: number; readonly most: number; readonly count: number } {
-  const allowed = (LIMIT.tokens * seconds * 1_000) / LIMIT.perMs
-  const shares = keys.watched.filter(({ asked }) => asked >= ABOVE * allowed).map(({ admitted }) => admitted / allowed)
-  if (shares.length === 0) throw new Error('no key asked for more than its limit: the load was too small')
-  return { least: Math.min(...shares), most: Math.max(...shares), count: shares.length }
+interface Held {
+  readonly least: number
+  readonly most: number
+  readonly count: number
+  readonly seconds: number
+}
+
+/** Since the keys are watched. Where none has asked for enough yet, as at the start of a short run, it waits some turns for one. */
+async function held(keys: Keys, fromMs: number, turnMs: number): Promise<Held> {
+  for (let turn = 0; turn < MOST_TURNS; turn++) {
+    const seconds = (performance.now() - fromMs) / 1_000
+    const allowed = (LIMIT.tokens * seconds * 1_000) / LIMIT.perMs
+    const hot = keys.watched.filter(({ asked }) => asked >= ABOVE * allowed)
+    const shares = hot.map(({ admitted }) => admitted / allowed)
+    if (hot.length > 0) return { least: Math.min(...shares), most: Math.max(...shares), count: hot.length, seconds }
+    await sleep(turnMs)
+  }
+  throw new Error('no key asked for more than its limit: the load was too small')
 }
 
 /** Once garbage is collected, and what is resident all the same. */
@@ -144,14 +159,14 @@ async function measure(bench: Bench, cluster: Cluster, sessions: RawSession[][])
   const startAnswered = load.answered
   let early: typeof idle | null = null
   let turns = 0
-  while (keys.distinct < count) {
-    await sleep(Math.min(1_000, bench.seconds * 1_000))
+  const turnMs = Math.min(1_000, bench.seconds * 1_000)
+  do {
+    await sleep(turnMs)
     if (early === null && keys.distinct >= count / 4) early = await memoryMB(cluster.servers)
     if (++turns % 10 === 0) bench.say(`${keys.distinct} keys, ${load.answered} decisions, ${keys.wronged} wronged`)
-  }
-  const seconds = (performance.now() - fromMs) / 1_000
-  const steady = held(keys, seconds)
-  const perS = (load.answered - startAnswered) / seconds
+  } while (keys.distinct < count)
+  const steady = await held(keys, fromMs, turnMs)
+  const perS = (load.answered - startAnswered) / steady.seconds
   const late = await memoryMB(cluster.servers)
   const worst = (since: typeof idle, kind: 'held' | 'resident') =>
     Math.max(...late.map((now, i) => now[kind] - since[i]![kind]))
@@ -169,10 +184,9 @@ async function measure(bench: Bench, cluster: Cluster, sessions: RawSession[][])
   for (const session of lost) session.close()
   load.use(at, await openSessions(leader.url, SESSIONS, 'bench-keyed-again'))
   await sleep(KILL * bench.seconds * 1_000)
-  const killSeconds = (performance.now() - killedMs) / 1_000
-  const changed = held(keys, killSeconds)
+  const changed = await held(keys, killedMs, turnMs)
   await load.end()
-  const allowed = LIMIT.tokens * killSeconds
+  const allowed = LIMIT.tokens * changed.seconds
   const extra = (changed.most - 1 - WITHIN) * allowed
   bench.note(
     `${count} keys, half of all requests one key after the other and half of them Zipf's (exponent 1), ${IN_FLIGHT} in flight over three members; ${load.gone} requests died with the leader, ${load.refused} got no decision.`,
